@@ -1,0 +1,5 @@
+//! Contracts of an HTTP cache.
+
+mod head;
+
+pub use head::{Head, Selector, SelectorDigest};
