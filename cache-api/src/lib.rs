@@ -1,5 +1,31 @@
-//! Contracts of an HTTP cache.
+#![doc = include_str!("../README.md")]
 
+mod ability;
+mod coded;
+mod entry;
+mod error;
 mod head;
+mod id;
+mod key;
+mod record;
+mod serializer;
+mod storage;
 
+pub use ability::{
+    Abilities, Acquired, Filter, Found, FoundStream, Lease, Leases, Listing, Outcome, Swept, Tags, Totals,
+    Touch, Use,
+};
+pub use coded::{Coded, Content, Frame, StoredHead};
+pub use entry::{
+    Body, Change, Entry, FRAME_SIZE, INLINE_MAX, INLINE_TOTAL, InlineBody, MAX_VARIANTS, Resource,
+    StoredBody, Ticket, Variant,
+};
+pub use error::{Error, ErrorKind, Result};
 pub use head::{Head, Selector, SelectorDigest};
+pub use id::{BodyId, CacheKey, Epoch, Generation, Namespace, TagDigest, VariantId, Version};
+pub use key::{CanonicalKey, DefaultKey, KeyFn, KeyRequest, Keyed, key_fn};
+pub use record::{Applied, Record};
+#[cfg(feature = "json")]
+pub use serializer::JsonSerializer;
+pub use serializer::{CborSerializer, Codec, Envelope, Part, Place, Serializer};
+pub use storage::{BodyWriter, Committed, Limits, Refusal, Storage};
