@@ -203,6 +203,6 @@ mod tests {
         let sealed =
             Envelope::new(Codec::RAW, Bytes::from_static(b"x")).seal(&place().frame(0, true)).unwrap();
         let hex: String = sealed.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "484301000100000000000000000000000078");
+        assert_eq!(hex, "48430100010000002e9a1232f8533ab278");
     }
 }
