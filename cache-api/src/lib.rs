@@ -4,6 +4,7 @@ mod ability;
 mod coded;
 mod entry;
 mod error;
+mod frame_writer;
 mod head;
 mod id;
 mod key;
@@ -21,6 +22,7 @@ pub use entry::{
     StoredBody, Ticket, Variant,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use frame_writer::frame_writer;
 pub use head::{Head, Selector, SelectorDigest};
 pub use id::{BodyId, CacheKey, Epoch, Generation, Namespace, TagDigest, VariantId, Version};
 pub use key::{CanonicalKey, DefaultKey, KeyFn, KeyRequest, Keyed, key_fn};

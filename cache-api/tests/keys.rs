@@ -1,0 +1,115 @@
+//! The default key's golden vectors: a change here makes every replica's cache cold.
+
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test panics where it fails")]
+
+use cache_api::{CacheKey, CanonicalKey, DefaultKey, KeyFn, KeyRequest, Keyed, Namespace, key_fn};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use url::Url;
+
+fn key(
+    method: Method,
+    url: &str,
+    tenant: Option<&str>,
+    headers: &[(HeaderName, &str)],
+    body: Option<&[u8]>,
+) -> CacheKey {
+    let url = Url::parse(url).unwrap();
+    let namespace = Namespace::default();
+    let names = headers.iter().map(|(name, _)| name.clone());
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(name, HeaderValue::from_str(value).unwrap());
+    }
+    let mut request = KeyRequest::new(&method, &url, &map, &namespace);
+    request.tenant = tenant;
+    request.body = body;
+    DefaultKey::new().with_headers(names).of(&request)
+}
+
+#[test]
+fn golden_vectors() {
+    let url = "https://example.com/a?q=1";
+    for (key, want) in [
+        (
+            key(Method::GET, url, None, &[], None),
+            "e73fed4ea1e41e79fb3bcd7cfe1149a545e4e4dfe30abb4b2bd904249e466fb7",
+        ),
+        (
+            key(Method::GET, url, Some("acme"), &[], None),
+            "a70c37ae38fb4b51ac6864e4d1f19d14bec3f7173dfc5a3e1657d0b28d5b0d00",
+        ),
+        (
+            key(Method::GET, url, None, &[(header::ACCEPT, "text/html")], None),
+            "a93c6a19f53f87de09774d26f295fdf52cb477c7535c74066c39497521832112",
+        ),
+        (
+            key(Method::POST, url, None, &[], Some(b"{}")),
+            "ce93fbc91efe7a93677b81362bcf8b34f910785102ebaed300fda4e5276c9e75",
+        ),
+    ] {
+        assert_eq!(key.to_string(), want);
+    }
+}
+
+#[test]
+fn what_counts_and_what_does_not() {
+    let base = || key(Method::GET, "http://h/p?a=1&b=2", None, &[], None);
+    let accept = |value| key(Method::GET, "http://h/p?a=1&b=2", None, &[(header::ACCEPT, value)], None);
+    for same in [
+        key(Method::HEAD, "http://h/p?a=1&b=2", None, &[], None),
+        key(Method::GET, "HTTP://H:80/./p?a=1&b=2#f", None, &[], None),
+    ] {
+        assert_eq!(same, base());
+    }
+    for other in [
+        key(Method::POST, "http://h/p?a=1&b=2", None, &[], None),
+        key(Method::GET, "https://h/p?a=1&b=2", None, &[], None),
+        key(Method::GET, "http://h:81/p?a=1&b=2", None, &[], None),
+        key(Method::GET, "http://h/p?b=2&a=1", None, &[], None),
+        key(Method::GET, "http://u:p@h/p?a=1&b=2", None, &[], None),
+        key(Method::GET, "http://h/p?a=1&b=2", Some(""), &[], None),
+        key(Method::GET, "http://h/p?a=1&b=2", None, &[], Some(b"")),
+        accept("a"),
+        accept("b"),
+    ] {
+        assert_ne!(other, base());
+    }
+    assert_ne!(accept("a"), accept("b"));
+}
+
+/// Parts cannot be shifted into one another.
+#[test]
+fn the_form_is_unambiguous() {
+    let url = Url::parse("http://h/").unwrap();
+    let form = || CanonicalKey::new(&Namespace::default(), &Method::GET, &url);
+    let name = header::ACCEPT;
+    let keys = [
+        form().finish(),
+        form().tenant("a").finish(),
+        form().tenant("").finish(),
+        form().redaction([0; 32]).finish(),
+        form().header(&name, []).finish(),
+        form().header(&name, [&b""[..]]).finish(),
+        form().header(&name, [&b"a"[..], b"b"]).finish(),
+        form().header(&name, [&b"ab"[..]]).finish(),
+        form().header(&name, [&b"a, b"[..]]).finish(),
+        form().body(b"").finish(),
+    ];
+    for (i, a) in keys.iter().enumerate() {
+        assert!(keys.iter().skip(i + 1).all(|b| a != b), "key {i} stands twice");
+    }
+}
+
+#[tokio::test]
+async fn a_closure_is_a_key_fn() {
+    let url = Url::parse("http://h/private").unwrap();
+    let (namespace, headers) = (Namespace::default(), HeaderMap::new());
+    let request = KeyRequest::new(&Method::GET, &url, &headers, &namespace);
+    let refuse = key_fn(|request: &KeyRequest<'_>| {
+        let private = request.url.path().starts_with("/private");
+        let key = DefaultKey::new().of(request);
+        async move { Ok(if private { Keyed::Bypass("private".into()) } else { Keyed::Key(key) }) }
+    });
+    assert_eq!(refuse.key(&request).await.unwrap(), Keyed::Bypass("private".into()));
+    assert!(!format!("{request:?} {refuse:?}").contains("secret"));
+}
