@@ -1,1 +1,27 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod builder;
+mod client;
+mod controls;
+#[cfg(feature = "cookies")]
+mod cookies;
+#[cfg(feature = "decompression")]
+mod decode;
+mod error;
+mod follow;
+mod hop;
+mod layers;
+mod payload;
+mod redact;
+pub mod redirect;
+mod request;
+mod response;
+mod timeout;
+mod wire;
+
+pub use builder::CachedClientBuilder;
+pub use client::CachedClient;
+pub use controls::Controls;
+pub use error::{Error, Result};
+pub use request::RequestBuilder;

@@ -1,0 +1,292 @@
+use std::fmt;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Version};
+use reqwest::{Body, Client, Request, Response};
+
+use crate::client::CachedClient;
+use crate::controls::Controls;
+use crate::error::Error;
+use crate::redact::{HeaderNames, RedactedUrl};
+
+/// Builds a request and sends it through the cache.
+///
+/// It has every method of [`reqwest::RequestBuilder`], with the same meaning, and those that steer the cache for
+/// one request. What steers the cache never reaches the origin.
+///
+/// ```
+/// # async fn example(client: client_reqwest::CachedClient) -> client_reqwest::Result<()> {
+/// let response = client
+///     .get("https://example.com/data")
+///     .header("accept-language", "de")
+///     .timeout(std::time::Duration::from_secs(5))
+///     .send()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "a RequestBuilder does nothing until it is sent"]
+pub struct RequestBuilder {
+    client: CachedClient,
+    request: Result<Request, Error>,
+    controls: Option<Controls>,
+    /// The request was made elsewhere and may carry extensions, which only `http::Request` can show.
+    sealed: bool,
+}
+
+impl RequestBuilder {
+    pub(crate) fn new(client: CachedClient, request: Result<Request, Error>) -> Self {
+        Self { client, request, controls: None, sealed: false }
+    }
+
+    /// Goes on building a request that exists already.
+    pub fn from_parts(client: CachedClient, request: Request) -> Self {
+        Self { client, request: Ok(request), controls: None, sealed: true }
+    }
+
+    /// Hands the request to reqwest's own builder, so that each method means what it means there.
+    fn with(mut self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
+        self.request = self.request.and_then(|request| {
+            let builder = reqwest::RequestBuilder::from_parts(self.client.wire().clone(), request);
+            change(builder).build().map_err(Error::from)
+        });
+        self
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Request)) -> Self {
+        if let Ok(request) = &mut self.request {
+            change(request);
+        }
+        self
+    }
+
+    /// Adds a header field, besides any of the same name.
+    pub fn header<K, V>(self, key: K, value: V) -> Self
+    where
+        HeaderName: TryFrom<K>,
+        <HeaderName as TryFrom<K>>::Error: Into<http::Error>,
+        HeaderValue: TryFrom<V>,
+        <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
+    {
+        self.with(|builder| builder.header(key, value))
+    }
+
+    /// Adds header fields; each replaces those of the same name.
+    pub fn headers(self, headers: HeaderMap) -> Self {
+        self.with(|builder| builder.headers(headers))
+    }
+
+    /// Authenticates with a name and a password.
+    pub fn basic_auth<U, P>(self, username: U, password: Option<P>) -> Self
+    where
+        U: fmt::Display,
+        P: fmt::Display,
+    {
+        self.with(|builder| builder.basic_auth(username, password))
+    }
+
+    /// Authenticates with a bearer token.
+    pub fn bearer_auth<T>(self, token: T) -> Self
+    where
+        T: fmt::Display,
+    {
+        self.with(|builder| builder.bearer_auth(token))
+    }
+
+    /// Sets the body.
+    pub fn body<T: Into<Body>>(self, body: T) -> Self {
+        self.change(|request| *request.body_mut() = Some(body.into()))
+    }
+
+    /// Bounds this request, from sending it to the end of the response's body, redirects and the cache included.
+    /// It overrides the client's own timeout, and never cuts off a fetch that other callers share.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.change(|request| *request.timeout_mut() = Some(timeout))
+    }
+
+    /// Sends a `multipart/form-data` body.
+    #[cfg(feature = "multipart")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "multipart")))]
+    pub fn multipart(self, multipart: reqwest::multipart::Form) -> Self {
+        self.with(|builder| builder.multipart(multipart))
+    }
+
+    /// Adds to the URL's query.
+    #[cfg(feature = "query")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "query")))]
+    pub fn query<T: serde::Serialize + ?Sized>(self, query: &T) -> Self {
+        self.with(|builder| builder.query(query))
+    }
+
+    /// Sets the HTTP version.
+    pub fn version(self, version: Version) -> Self {
+        self.change(|request| *request.version_mut() = version)
+    }
+
+    /// Sends a URL-encoded form as the body.
+    #[cfg(feature = "form")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "form")))]
+    pub fn form<T: serde::Serialize + ?Sized>(self, form: &T) -> Self {
+        self.with(|builder| builder.form(form))
+    }
+
+    /// Sends JSON as the body.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn json<T: serde::Serialize + ?Sized>(self, json: &T) -> Self {
+        self.with(|builder| builder.json(json))
+    }
+
+    /// The request, which [`CachedClient::execute`] sends. The cache controls travel in it, unseen by the origin.
+    ///
+    /// # Errors
+    /// Where a URL, a header field or a body given to this builder was not valid.
+    pub fn build(self) -> Result<Request, Error> {
+        self.build_split().1
+    }
+
+    /// As [`RequestBuilder::build`], and the client with it.
+    pub fn build_split(self) -> (CachedClient, Result<Request, Error>) {
+        let request = match (self.request, self.controls) {
+            (Ok(request), Some(controls)) => seal(request, controls),
+            (request, _) => request,
+        };
+        (self.client, request)
+    }
+
+    /// Sends the request and returns the response, from wherever the cache decides.
+    ///
+    /// # Errors
+    /// Where the request could not be built, sent or answered in time, or where following a redirect failed.
+    pub fn send(self) -> impl Future<Output = Result<Response, Error>> + Send + use<> {
+        let Self { client, request, controls, sealed } = self;
+        async move {
+            if sealed {
+                let (request, inner, extensions) = open(client.wire(), request?)?;
+                client.dispatch(request, controls.unwrap_or(inner), extensions).await
+            } else {
+                client.dispatch(request?, controls.unwrap_or_default(), Extensions::new()).await
+            }
+        }
+    }
+
+    /// A copy, unless the body is a stream or the request is not valid.
+    #[must_use]
+    pub fn try_clone(&self) -> Option<Self> {
+        Some(Self {
+            client: self.client.clone(),
+            request: Ok(self.request.as_ref().ok()?.try_clone()?),
+            controls: self.controls.clone(),
+            sealed: self.sealed,
+        })
+    }
+}
+
+/// What steers the cache for this request alone. None of it is sent.
+impl RequestBuilder {
+    /// Sets all cache controls at once, in place of those set before.
+    pub fn cache(mut self, controls: Controls) -> Self {
+        self.controls = Some(controls);
+        self
+    }
+
+    /// Answers from the store, or with 504 where nothing there will do; the origin is not asked.
+    pub fn only_if_cached(self) -> Self {
+        self.control(|controls| controls.only_if_cached = true)
+    }
+
+    /// Validates what is stored with the origin before it is used: never a plain hit.
+    pub fn revalidate(self) -> Self {
+        self.control(|controls| controls.revalidate = true)
+    }
+
+    /// Fetches anew, and replaces what is stored.
+    pub fn reload(self) -> Self {
+        self.control(|controls| controls.reload = true)
+    }
+
+    /// Does not store the answer; what is stored already may be served.
+    pub fn no_store(self) -> Self {
+        self.control(|controls| controls.no_store = true)
+    }
+
+    /// Neither reads nor writes the cache.
+    pub fn bypass(self) -> Self {
+        self.control(|controls| controls.bypass = true)
+    }
+
+    /// Takes what is stored however old it is, unless its origin forbids that.
+    pub fn stale_ok(self) -> Self {
+        self.control(|controls| controls.stale_ok = true)
+    }
+
+    /// Takes what is stored where the origin fails, up to `window` after it went stale; zero turns that off.
+    pub fn stale_if_error(self, window: Duration) -> Self {
+        self.control(|controls| controls.stale_if_error = Some(window))
+    }
+
+    fn control(mut self, change: impl FnOnce(&mut Controls)) -> Self {
+        change(self.controls.get_or_insert_default());
+        self
+    }
+}
+
+impl fmt::Debug for RequestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("RequestBuilder");
+        match &self.request {
+            Ok(request) => {
+                out.field("method", request.method());
+                out.field("url", &format_args!("{}", RedactedUrl(request.url())));
+                out.field("headers", &HeaderNames(request.headers()));
+            }
+            Err(error) => {
+                out.field("error", error);
+            }
+        }
+        out.field("controls", &self.controls).finish_non_exhaustive()
+    }
+}
+
+/// Puts the controls into the request's extensions, which reqwest lets nobody else touch.
+fn seal(request: Request, controls: Controls) -> Result<Request, Error> {
+    let (request, _) = through_http(request, |extensions| extensions.insert(controls))?;
+    Ok(request)
+}
+
+/// The reverse of [`seal`], for a request made elsewhere. Credentials in its URL become a header field, as they
+/// do for a request that a builder makes.
+pub(crate) fn open(wire: &Client, request: Request) -> Result<(Request, Controls, Extensions), Error> {
+    let mut kept = Extensions::new();
+    let (mut request, controls) = through_http(request, |extensions| {
+        let controls = extensions.remove::<Controls>();
+        kept = std::mem::take(extensions);
+        controls
+    })?;
+    if !request.url().username().is_empty() || request.url().password().is_some() {
+        let mut lifted = wire.get(request.url().clone()).build()?;
+        if let Some(credentials) = lifted.headers_mut().remove(AUTHORIZATION) {
+            request.headers_mut().entry(AUTHORIZATION).or_insert(credentials);
+        }
+        *request.url_mut() = lifted.url().clone();
+    }
+    Ok((request, controls.unwrap_or_default(), kept))
+}
+
+fn through_http<T>(
+    mut request: Request,
+    change: impl FnOnce(&mut Extensions) -> Option<T>,
+) -> Result<(Request, Option<T>), Error> {
+    // `http::Uri` has no fragment, and a body that is absent would come back empty.
+    let url = request.url().clone();
+    let timeout = request.timeout().copied();
+    let body = request.body_mut().take();
+    let mut http =
+        http::Request::<Body>::try_from(request).map_err(|error| Error::from(error).or_url(&url))?;
+    let changed = change(http.extensions_mut());
+    let mut request = Request::try_from(http)?;
+    *request.url_mut() = url;
+    *request.timeout_mut() = timeout;
+    *request.body_mut() = body;
+    Ok((request, changed))
+}

@@ -1,0 +1,68 @@
+use http::response::Parts;
+use http::{HeaderMap, StatusCode};
+use reqwest::{Body, ResponseBuilderExt, Url};
+
+/// The answer to one hop, before the layers above have touched it.
+#[derive(Debug)]
+pub(crate) enum HopResponse {
+    /// The wire's own response. It stays one as long as nothing above needs to change it.
+    Wire(reqwest::Response),
+    /// A response that the cache put together.
+    Cached {
+        response: http::Response<Body>,
+        /// Whether its head was stored before this request, rather than just received.
+        from_store: bool,
+    },
+}
+
+impl HopResponse {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Wire(response) => response.status(),
+            Self::Cached { response, .. } => response.status(),
+        }
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        match self {
+            Self::Wire(response) => response.headers(),
+            Self::Cached { response, .. } => response.headers(),
+        }
+    }
+
+    pub(crate) fn from_store(&self) -> bool {
+        matches!(self, Self::Cached { from_store: true, .. })
+    }
+
+    /// The caller's response; `change` is given its parts and body where something above has to change them.
+    pub(crate) fn finish(
+        self,
+        url: Url,
+        change: Option<impl FnOnce(&mut Parts, Body) -> Body>,
+    ) -> reqwest::Response {
+        let response: http::Response<Body> = match self {
+            // Only a fragment can differ: the wire's URL has none.
+            Self::Wire(response) if change.is_none() && url.fragment().is_none() => return response,
+            Self::Wire(response) => response.into(),
+            Self::Cached { response, .. } => response,
+        };
+        let (mut parts, mut body) = response.into_parts();
+        if let Some(change) = change {
+            body = change(&mut parts, body);
+        }
+        assemble(parts, body, url)
+    }
+}
+
+fn assemble(parts: Parts, body: Body, url: Url) -> reqwest::Response {
+    // `reqwest` takes the URL from an extension that only its trait on the builder can make.
+    let mut response = http::Response::new(body);
+    if let Ok(carrier) = http::Response::builder().url(url).body(()) {
+        *response.extensions_mut() = carrier.into_parts().0.extensions;
+    }
+    response.extensions_mut().extend(parts.extensions);
+    *response.status_mut() = parts.status;
+    *response.version_mut() = parts.version;
+    *response.headers_mut() = parts.headers;
+    response.into()
+}
