@@ -1,6 +1,8 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use cache_api::Storage;
 use http::header::{HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::client::{Cache, CachedClient};
@@ -11,6 +13,7 @@ use crate::follow::Follow;
 use crate::layers::Layers;
 use crate::redact::HeaderNames;
 use crate::redirect::Policy;
+use crate::storage_url::storage_from_url;
 use crate::wire::Wire;
 
 /// Configures a [`CachedClient`].
@@ -21,6 +24,7 @@ use crate::wire::Wire;
 #[must_use = "a builder does nothing until it is built"]
 pub struct CachedClientBuilder {
     wire: Wire,
+    storage: StorageChoice,
     headers: HeaderMap,
     policy: Policy,
     referer: bool,
@@ -38,6 +42,7 @@ impl CachedClientBuilder {
     pub(crate) fn new() -> Self {
         Self {
             wire: Wire::default(),
+            storage: StorageChoice::Default,
             headers: HeaderMap::new(),
             policy: Policy::default(),
             referer: true,
@@ -62,6 +67,7 @@ impl CachedClientBuilder {
             return Err(error);
         }
         let wire = self.wire.build()?;
+        let cache = self.storage.open().await?;
         let layers = Layers {
             headers: self.headers,
             follow: Follow {
@@ -78,7 +84,48 @@ impl CachedClientBuilder {
             #[cfg(feature = "decompression")]
             accept_encoding: self.codings.accept(),
         };
-        Ok(CachedClient::new(wire, Cache::Disabled, layers))
+        Ok(CachedClient::new(wire, cache, layers))
+    }
+}
+
+/// Where answers are kept.
+enum StorageChoice {
+    Default,
+    Url(String),
+    Given(Arc<dyn Storage>),
+    Disabled,
+}
+
+impl StorageChoice {
+    async fn open(self) -> Result<Cache, Error> {
+        let _storage = match self {
+            Self::Disabled | Self::Default => return Ok(Cache::Disabled),
+            Self::Url(url) => storage_from_url(&url).await?,
+            Self::Given(storage) => storage,
+        };
+        Ok(Cache::Disabled)
+    }
+}
+
+/// Whether and where answers are kept.
+impl CachedClientBuilder {
+    /// Keeps answers in this storage.
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = StorageChoice::Given(storage);
+        self
+    }
+
+    /// Keeps answers in the storage that this URL names; [`storage_from_url`] lists them. It is opened by
+    /// [`CachedClientBuilder::build`].
+    pub fn storage_url(mut self, url: impl Into<String>) -> Self {
+        self.storage = StorageChoice::Url(url.into());
+        self
+    }
+
+    /// Caches nothing. The client has the same type and behaves the same in all else.
+    pub fn disabled(mut self) -> Self {
+        self.storage = StorageChoice::Disabled;
+        self
     }
 }
 
@@ -102,8 +149,13 @@ impl CachedClientBuilder {
     /// Header fields for each request that has none of the same name. The cache sees them: a default
     /// `Authorization` makes each request an authorised one.
     pub fn default_headers(mut self, headers: HeaderMap) -> Self {
-        for (name, value) in &headers {
-            self.headers.insert(name, value.clone());
+        let mut current = None;
+        for (name, value) in headers {
+            current = name.or(current);
+            // As in reqwest, the last value of a name is the one that counts.
+            if let Some(name) = &current {
+                self.headers.insert(name, value);
+            }
         }
         self
     }
@@ -115,14 +167,14 @@ impl CachedClientBuilder {
     #[cfg(feature = "cookies")]
     #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
     pub fn cookie_store(mut self, enable: bool) -> Self {
-        self.jar.0 = if enable { Some(std::sync::Arc::new(reqwest::cookie::Jar::default())) } else { None };
+        self.jar.0 = if enable { Some(Arc::new(reqwest::cookie::Jar::default())) } else { None };
         self
     }
 
     /// Keeps cookies between requests, in this jar.
     #[cfg(feature = "cookies")]
     #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
-    pub fn cookie_provider<C>(mut self, jar: std::sync::Arc<C>) -> Self
+    pub fn cookie_provider<C>(mut self, jar: Arc<C>) -> Self
     where
         C: reqwest::cookie::CookieStore + 'static,
     {

@@ -54,6 +54,22 @@ impl CachedClient {
         CachedClientBuilder::new()
     }
 
+    /// A client for one user's application, in one line.
+    ///
+    /// It keeps a SQLite file in the platform's user cache directory, `<cache directory>/<name>/http.sqlite`.
+    /// What responses say of their freshness holds; those that say nothing are kept for ten minutes (GET and
+    /// HEAD, 2xx), so that APIs without cache fields are cached too. For all else there is
+    /// [`CachedClient::builder`].
+    ///
+    /// # Errors
+    /// Where `name` is not a plain file name, the user has no home directory, or the file cannot be opened.
+    #[cfg(feature = "sqlite")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+    pub async fn for_app(name: &str) -> Result<Self, Error> {
+        let file = crate::app::cache_file(name)?;
+        Self::builder().storage_url(format!("sqlite://{}", file.display())).build().await
+    }
+
     /// Starts a `GET` request.
     pub fn get<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::GET, url)

@@ -24,7 +24,7 @@ pub(crate) fn put_on(headers: &mut HeaderMap, jar: &dyn CookieStore, url: &Url) 
 /// Puts a response's cookies into the jar, unless the response was stored: its cookies were set once, for
 /// whoever asked then.
 pub(crate) fn take_from(response: &HopResponse, jar: &dyn CookieStore, url: &Url) {
-    if response.from_store() {
+    if response.is_stored() {
         return;
     }
     let mut cookies = response.headers().get_all(SET_COOKIE).iter().peekable();

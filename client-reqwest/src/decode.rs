@@ -113,12 +113,12 @@ pub(crate) fn strip(parts: &mut Parts) {
 mod tests {
     use super::*;
 
-    fn plan(codings: Codings, method: Method, status: u16, values: &[&str]) -> Vec<Coding> {
+    fn plan(codings: Codings, method: &Method, status: u16, values: &[&str]) -> Vec<Coding> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(CONTENT_ENCODING, value.parse().unwrap());
         }
-        codings.plan(&method, StatusCode::from_u16(status).unwrap(), &headers)
+        codings.plan(method, StatusCode::from_u16(status).unwrap(), &headers)
     }
 
     #[test]
@@ -126,7 +126,8 @@ mod tests {
         use Coding::{Brotli, Gzip};
         let all = Codings::default();
         let no_gzip = Codings { gzip: false, ..all };
-        let rows: [(Codings, Method, u16, &[&str], &[Coding]); 14] = [
+        type Row = (Codings, Method, u16, &'static [&'static str], &'static [Coding]);
+        let rows: [Row; 14] = [
             (all, Method::GET, 200, &[], &[]),
             (all, Method::GET, 200, &["gzip"], &[Gzip]),
             (all, Method::GET, 404, &["X-GZip"], &[Gzip]),
@@ -143,11 +144,7 @@ mod tests {
             (no_gzip, Method::GET, 200, &["br, gzip"], &[]),
         ];
         for (codings, method, status, values, expected) in rows {
-            assert_eq!(
-                plan(codings, method.clone(), status, values),
-                expected,
-                "{method} {status} {values:?}"
-            );
+            assert_eq!(plan(codings, &method, status, values), expected, "{method} {status} {values:?}");
         }
     }
 

@@ -101,7 +101,7 @@ impl Follow {
             version: journey.version,
             headers,
             body: journey.body.take(),
-            controls: journey.controls.clone(),
+            controls: journey.controls,
             extensions: journey.extensions.clone(),
         }
     }

@@ -12,6 +12,7 @@ use crate::response::HopResponse;
 /// The URL has neither fragment nor credentials. There is no timeout here: a fetch may be shared by callers
 /// whose patience differs.
 #[derive(Debug)]
+#[cfg_attr(not(test), allow(dead_code, reason = "the cache reads what the wire does not"))]
 pub(crate) struct HopRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,

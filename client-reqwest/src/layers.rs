@@ -50,7 +50,7 @@ impl Layers {
             body: Payload::new(request.body_mut().take()),
             controls,
             extensions,
-            url: into_url(request),
+            url: request.url().clone(),
         };
 
         let travel = self.follow.run(hop, journey);
@@ -93,8 +93,5 @@ impl Layers {
     }
 }
 
-fn into_url(request: Request) -> reqwest::Url {
-    request.url().clone()
-}
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "sqlite")]
+mod app;
 mod builder;
 mod client;
 mod controls;
@@ -17,6 +19,7 @@ mod redact;
 pub mod redirect;
 mod request;
 mod response;
+mod storage_url;
 mod timeout;
 mod wire;
 
@@ -25,3 +28,4 @@ pub use client::CachedClient;
 pub use controls::Controls;
 pub use error::{Error, Result};
 pub use request::RequestBuilder;
+pub use storage_url::storage_from_url;

@@ -178,6 +178,6 @@ mod tests {
         assert!(!follows(&Policy::default(), 11));
         assert!(!follows(&Policy::limited(0), 1));
         assert!(!follows(&Policy::none(), 1));
-        assert!(follows(&Policy::custom(|attempt| attempt.follow()), 99));
+        assert!(follows(&Policy::custom(|attempt| Policy::limited(99).redirect(attempt)), 99));
     }
 }

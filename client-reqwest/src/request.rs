@@ -176,7 +176,7 @@ impl RequestBuilder {
         Some(Self {
             client: self.client.clone(),
             request: Ok(self.request.as_ref().ok()?.try_clone()?),
-            controls: self.controls.clone(),
+            controls: self.controls,
             sealed: self.sealed,
         })
     }

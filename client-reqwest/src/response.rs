@@ -4,6 +4,7 @@ use reqwest::{Body, ResponseBuilderExt, Url};
 
 /// The answer to one hop, before the layers above have touched it.
 #[derive(Debug)]
+#[cfg_attr(not(test), allow(dead_code, reason = "the wire alone answers nothing from a cache"))]
 pub(crate) enum HopResponse {
     /// The wire's own response. It stays one as long as nothing above needs to change it.
     Wire(reqwest::Response),
@@ -11,7 +12,7 @@ pub(crate) enum HopResponse {
     Cached {
         response: http::Response<Body>,
         /// Whether its head was stored before this request, rather than just received.
-        from_store: bool,
+        stored: bool,
     },
 }
 
@@ -30,8 +31,8 @@ impl HopResponse {
         }
     }
 
-    pub(crate) fn from_store(&self) -> bool {
-        matches!(self, Self::Cached { from_store: true, .. })
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self, Self::Cached { stored: true, .. })
     }
 
     /// The caller's response; `change` is given its parts and body where something above has to change them.

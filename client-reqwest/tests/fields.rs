@@ -1,5 +1,13 @@
 //! What a request carries: default fields, authentication, the builder's methods, and nothing of the cache's.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use client_reqwest::{CachedClient, RequestBuilder};

@@ -1,5 +1,13 @@
 //! Redirects, and what they must not carry from one origin to another.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use client_reqwest::redirect::Policy;

@@ -64,7 +64,7 @@ fn stored(headers: &[(HeaderName, &str)], body: impl Into<Body>) -> HopResponse 
     if response.headers().contains_key(LOCATION) {
         *response.status_mut() = http::StatusCode::FOUND;
     }
-    HopResponse::Cached { response, from_store: true }
+    HopResponse::Cached { response, stored: true }
 }
 
 fn get(url: &str) -> Request {
@@ -147,9 +147,9 @@ async fn stored_cookies_never_enter_the_jar() {
     jar.add_cookie_str("mine=1", &url);
     let mut layers = layers();
     layers.follow.jar.0 = Some(jar);
-    for from_store in [true, false] {
+    for hit in [true, false] {
         let probe = Probe::new(move |_| match stored(&[(SET_COOKIE, "theirs=2")], "") {
-            HopResponse::Cached { response, .. } => HopResponse::Cached { response, from_store },
+            HopResponse::Cached { response, .. } => HopResponse::Cached { response, stored: hit },
             wire @ HopResponse::Wire(_) => wire,
         });
         for _ in 0..2 {
@@ -158,7 +158,7 @@ async fn stored_cookies_never_enter_the_jar() {
         let asked = probe.asked();
         assert_eq!(asked[0].headers[COOKIE], "mine=1");
         let second = asked[1].headers[COOKIE].to_str().unwrap();
-        assert_eq!(second.contains("theirs"), !from_store, "{second}");
+        assert_eq!(second.contains("theirs"), !hit, "{second}");
     }
 }
 

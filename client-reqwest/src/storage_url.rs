@@ -1,0 +1,65 @@
+//! The storages that a URL can name. A new backend adds one line to [`SCHEMES`] and one arm to the match that opens it.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use cache_api::Storage;
+
+use crate::error::Error;
+
+/// Each scheme with the Cargo feature that brings its backend.
+const SCHEMES: [(&str, &str); 13] = [
+    ("memory", "memory"),
+    ("sqlite", "sqlite"),
+    ("redis", "redis"),
+    ("rediss", "redis"),
+    ("postgres", "postgres"),
+    ("postgresql", "postgres"),
+    ("dynamodb", "dynamodb"),
+    ("mongodb", "mongo"),
+    ("mongodb+srv", "mongo"),
+    ("s3", "object-store"),
+    ("gs", "object-store"),
+    ("az", "object-store"),
+    ("file", "object-store"),
+];
+
+/// Opens the storage that a URL names.
+///
+/// The scheme chooses the backend, whose Cargo feature has to be on:
+///
+/// | URL | feature |
+/// |---|---|
+/// | `memory://` | `memory` (default) |
+/// | `sqlite://path/to/file`, `sqlite:///absolute/path` | `sqlite` (default) |
+///
+/// # Errors
+/// Where there is no such scheme or its feature is off (the message says which), or where the storage cannot be
+/// opened. No message shows the URL, which may hold a password.
+pub async fn storage_from_url(url: &str) -> Result<Arc<dyn Storage>, Error> {
+    let Some((scheme, _)) = url.split_once(':') else {
+        return Err(Error::builder(format!(
+            "a storage URL begins with its scheme (for a file, `sqlite://path`); the schemes are {}",
+            known()
+        )));
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    let Some((_, feature)) = SCHEMES.into_iter().find(|(name, _)| *name == scheme) else {
+        return Err(Error::builder(format!(
+            "unknown storage scheme `{scheme}`; the schemes are {}",
+            known()
+        )));
+    };
+    Err(Error::builder(format!(
+        "storage URLs of scheme `{scheme}` need the Cargo feature `{feature}` of `client-reqwest`, which is off"
+    )))
+}
+
+fn known() -> String {
+    let mut names = String::new();
+    for (name, _) in SCHEMES {
+        let separator = if names.is_empty() { "" } else { ", " };
+        let _ = write!(names, "{separator}`{name}`");
+    }
+    names
+}
