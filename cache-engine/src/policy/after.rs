@@ -1,0 +1,165 @@
+use http::{Method, StatusCode, header};
+
+use super::wants::Wants;
+use super::{
+    After, Ask, Freshness, Options, Outcome, Reason, Reasons, RequestView, ResponseView, StoredView,
+    conditions, form, freshen, invalidate, stale, store, variant_digest,
+};
+
+/// What becomes of the origin's answer (RFC 9111 §3, §4.3.3 to §4.4).
+///
+/// `ask` is what [`super::before`] said to ask, and `stored` are the responses it was asked about.
+#[must_use]
+pub fn after(
+    options: &Options,
+    request: &RequestView<'_>,
+    ask: &Ask,
+    stored: &[StoredView<'_>],
+    response: &ResponseView<'_>,
+) -> After {
+    let mut after = judged(options, request, ask, stored, response);
+    after.invalidates = invalidate::invalidates(request, response);
+    after
+}
+
+fn judged(
+    options: &Options,
+    request: &RequestView<'_>,
+    ask: &Ask,
+    stored: &[StoredView<'_>],
+    response: &ResponseView<'_>,
+) -> After {
+    if request.controls.bypass {
+        return pass(Reason::Bypass);
+    }
+    if !options.methods.contains(request.method) {
+        return pass(Reason::MethodNotCacheable);
+    }
+    let wants = Wants::of(request);
+    let answer = Answer { options, request, wants, ask, stored, response };
+    if response.status == StatusCode::NOT_MODIFIED {
+        return answer.not_modified();
+    }
+    // RFC 9111 §4.3.3: a server error to a validation may be taken for no answer.
+    if matches!(response.status.as_u16(), 500 | 502 | 503 | 504)
+        && let Ok((index, view, freshness)) =
+            stale::instead(options, request, &answer.wants, ask, stored, response.responded_at)
+    {
+        let (form, age) = (form::form(request, view), freshness.age(response.responded_at));
+        let outcome = Outcome::ServeStale { index, form, age };
+        return done(outcome, Reason::StaleIfError, Some(freshness));
+    }
+    if *request.method == Method::HEAD
+        && let Some(index) = ask.selected
+        && let Some(view) = stored.get(index).filter(|view| view.head.method == Method::GET)
+    {
+        return answer.to_head(index, view);
+    }
+    answer.full()
+}
+
+/// An answer and all that is needed to judge it.
+struct Answer<'a> {
+    options: &'a Options,
+    request: &'a RequestView<'a>,
+    wants: Wants,
+    ask: &'a Ask,
+    stored: &'a [StoredView<'a>],
+    response: &'a ResponseView<'a>,
+}
+
+impl Answer<'_> {
+    /// RFC 9111 §4.3.4.
+    fn not_modified(&self) -> After {
+        // The conditions were the caller's alone, and so is the answer.
+        if self.ask.candidates.is_empty() {
+            return pass(Reason::CallersCondition);
+        }
+        let named = freshen::named(self.request, self.ask, self.stored, self.response);
+        if let Some((index, view)) = named.and_then(|index| Some((index, self.stored.get(index)?))) {
+            return self.freshened(index, view, Reason::Validated);
+        }
+        let etag = self.response.headers.get(header::ETAG);
+        let callers = !self.ask.whole
+            && etag.is_some_and(|etag| {
+                conditions::tags(self.request.headers).any(|tag| conditions::weak_eq(tag, etag.as_bytes()))
+            });
+        if callers {
+            // What the caller has is current, so what is stored is not.
+            return After {
+                forget: self.ask.selected.into_iter().collect(),
+                ..pass(Reason::CallersCondition)
+            };
+        }
+        done(Outcome::Refetch, Reason::NoMatchFor304, None)
+    }
+
+    /// RFC 9111 §4.3.5: a HEAD updates the stored response to a GET, or shows it to be outdated.
+    fn to_head(&self, index: usize, view: &StoredView<'_>) -> After {
+        if self.response.status.is_success() && freshen::head_agrees(view, self.response) {
+            return self.freshened(index, view, Reason::HeadUpdate);
+        }
+        if !self.is_definitive() {
+            return pass(Reason::StatusNotStored);
+        }
+        let mut full = self.full();
+        full.reasons = full.reasons.and(Reason::HeadMismatch);
+        if !full.forget.contains(&index) {
+            full.forget.push(index);
+        }
+        full
+    }
+
+    fn freshened(&self, index: usize, view: &StoredView<'_>, reason: Reason) -> After {
+        let (outcome, freshness) =
+            freshen::freshen(self.options, self.request, &self.wants, index, view, self.response);
+        done(outcome, reason, Some(freshness))
+    }
+
+    /// A response of its own: stored or not, it takes the place of what was stored (RFC 9111 §4.3.3).
+    fn full(&self) -> After {
+        let old = self.ask.selected.and_then(|index| Some((index, self.stored.get(index)?)));
+        match store::storable(self.options, self.request, &self.wants, self.response) {
+            Ok(new) => {
+                let variant = variant_digest(&new.head.selectors);
+                let outdated = old.filter(|(_, view)| variant_digest(&view.head.selectors) != variant);
+                let keep_until = new.freshness.keep_until(self.options);
+                let outcome = Outcome::Store { head: Box::new(new.head), keep_until };
+                let forget = outdated.map(|(index, _)| index).into_iter().collect();
+                After { forget, ..done(outcome, Reason::Stored, Some(new.freshness)) }
+            }
+            Err(reason) => {
+                let outdated = match reason {
+                    // A part of another representation than the stored one.
+                    Reason::Partial => self.differs(old.map(|(_, view)| view)),
+                    // The request keeps its answer out of the store; that is no word on what is in it.
+                    Reason::RequestNoStore => false,
+                    _ => self.is_definitive(),
+                };
+                let forget = old.filter(|_| outdated).map(|(index, _)| index).into_iter().collect();
+                After { forget, ..pass(reason) }
+            }
+        }
+    }
+
+    /// Whether the answer tells what the resource is now, rather than that this request failed.
+    fn is_definitive(&self) -> bool {
+        let status = self.response.status;
+        status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
+    }
+
+    fn differs(&self, old: Option<&StoredView<'_>>) -> bool {
+        let tag = |headers: &http::HeaderMap| headers.get(header::ETAG).cloned();
+        old.and_then(|view| tag(&view.head.headers))
+            .zip(tag(self.response.headers))
+            .is_some_and(|(old, new)| !conditions::weak_eq(old.as_bytes(), new.as_bytes()))
+    }
+}
+
+fn pass(reason: Reason) -> After {
+    done(Outcome::Pass, reason, None)
+}
+
+fn done(outcome: Outcome, reason: Reason, freshness: Option<Freshness>) -> After {
+    After { outcome, reasons: Reasons::one(reason), forget: Vec::new(), invalidates: Vec::new(), freshness }
+}

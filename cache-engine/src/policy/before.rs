@@ -1,0 +1,179 @@
+use std::time::{Duration, SystemTime};
+
+use super::select::{Selection, select};
+use super::wants::Wants;
+use super::{
+    Ask, Before, Decision, Forward, Freshness, Options, Reason, Reasons, RequestView, StoredView, conditions,
+    form,
+};
+
+/// What a request gets before the origin is asked (RFC 9111 §4).
+///
+/// `stored` are the responses stored for its key; the indices of the decision are theirs.
+#[must_use]
+pub fn before(
+    options: &Options,
+    request: &RequestView<'_>,
+    stored: &[StoredView<'_>],
+    now: SystemTime,
+) -> Before {
+    if request.controls.bypass {
+        return past(Decision::Bypass(Ask::default()), Reason::Bypass, Forward::Bypass);
+    }
+    if !options.methods.contains(request.method) {
+        return past(Decision::Bypass(Ask::default()), Reason::MethodNotCacheable, Forward::Method);
+    }
+    let wants = Wants::of(request);
+    let network = Network { options, request, stored, wants };
+    match select(options, request, stored) {
+        Selection::Found(index, freshness) => found(&network, index, &freshness, now),
+        Selection::Empty => network.miss(Reason::NothingStored, Forward::UriMiss),
+        Selection::Vary => network.miss(Reason::VaryMismatch, Forward::VaryMiss),
+        Selection::Method => network.miss(Reason::MethodMismatch, Forward::Miss),
+    }
+}
+
+fn found(network: &Network<'_>, index: usize, freshness: &Freshness, now: SystemTime) -> Before {
+    let &Network { request, stored, wants, .. } = network;
+    let Some(view) = stored.get(index) else {
+        return network.miss(Reason::NothingStored, Forward::UriMiss);
+    };
+    let known = |decision, reasons, forward| Before {
+        decision,
+        reasons,
+        age: Some(freshness.age(now)),
+        ttl: Some(freshness.ttl(now)),
+        forward,
+    };
+    let (reasons, forward) = match usable(&wants, request, freshness, now) {
+        Usable::Yes(reasons) => {
+            return known(Decision::Serve { index, form: form::form(request, view) }, reasons, None);
+        }
+        Usable::WhileRefreshed if !wants.only_if_cached => {
+            let refresh = conditions::validating(request, index, view.head, true);
+            let form = form::form(request, view);
+            let reasons = Reasons::one(Reason::StaleWhileRevalidate);
+            return known(Decision::ServeStale { index, form, refresh }, reasons, None);
+        }
+        Usable::WhileRefreshed => (Reasons::one(Reason::Stale), Forward::Stale),
+        Usable::No(reasons, forward) => (reasons, forward),
+    };
+    let mut answer = known(network.validate(index, view, reasons.first()), reasons, Some(forward));
+    if wants.only_if_cached {
+        answer.reasons = Reasons::one(Reason::OnlyIfCached).and(reasons.first());
+        answer.forward = None;
+    }
+    answer
+}
+
+/// Whether a stored response may answer a request as it is.
+enum Usable {
+    Yes(Reasons),
+    WhileRefreshed,
+    No(Reasons, Forward),
+}
+
+fn usable(wants: &Wants, request: &RequestView<'_>, freshness: &Freshness, now: SystemTime) -> Usable {
+    let age = freshness.age(now);
+    let fresh = freshness.lifetime > age;
+    let refused = if fresh { Forward::Request } else { Forward::Stale };
+    let no = |reason, forward| Usable::No(Reasons::one(reason), forward);
+    // RFC 9111 §4.3.2: the origin judges these on its current state.
+    if conditions::for_origin(request.headers) {
+        return no(Reason::OriginCondition, Forward::Request);
+    }
+    if let Some(reason) = wants.fetch.or(wants.validate) {
+        return no(reason, refused);
+    }
+    // RFC 9111 §5.2.2.4
+    if freshness.no_cache {
+        return no(Reason::ResponseNoCache, Forward::Stale);
+    }
+    // RFC 8246 §2: max-age=0 is what a reload sends.
+    let reload = wants.max_age == Some(Duration::ZERO);
+    let immutable = reload && freshness.immutable && fresh;
+    // RFC 9111 §5.2.1.1
+    if wants.max_age.is_some_and(|most| (reload || age > most) && !immutable) {
+        return no(Reason::RequestMaxAge, refused);
+    }
+    // RFC 9111 §5.2.1.3
+    if wants.min_fresh.is_some_and(|least| freshness.lifetime.saturating_sub(age) < least) {
+        return no(Reason::RequestMinFresh, refused);
+    }
+    if fresh {
+        let reasons = Reasons::one(Reason::Fresh);
+        return Usable::Yes(if immutable { reasons.and(Reason::Immutable) } else { reasons });
+    }
+    // RFC 9111 §4.2.4
+    if let Some(rule) = freshness.never_stale {
+        return Usable::No(Reasons::one(Reason::Stale).and(rule), Forward::Stale);
+    }
+    let stale = age.saturating_sub(freshness.lifetime);
+    // RFC 9111 §5.2.1.2
+    if wants.max_stale.is_some_and(|most| stale <= most) {
+        return Usable::Yes(Reasons::one(Reason::StaleAccepted));
+    }
+    // RFC 5861 §3
+    if freshness.stale_while_revalidate.is_some_and(|window| stale <= window) {
+        return Usable::WhileRefreshed;
+    }
+    no(Reason::Stale, Forward::Stale)
+}
+
+/// A request that the store cannot answer.
+struct Network<'a> {
+    options: &'a Options,
+    request: &'a RequestView<'a>,
+    stored: &'a [StoredView<'a>],
+    wants: Wants,
+}
+
+impl Network<'_> {
+    fn miss(&self, reason: Reason, forward: Forward) -> Before {
+        let reasons = self.wants.fetch.map_or(Reasons::one(reason), |asked| Reasons::one(reason).and(asked));
+        if self.wants.only_if_cached {
+            let reasons = Reasons::one(Reason::OnlyIfCached).and(reason);
+            return Before {
+                decision: Decision::Unsatisfiable,
+                reasons,
+                age: None,
+                ttl: None,
+                forward: None,
+            };
+        }
+        let mut ask = if self.wants.fetch.is_some() || forward != Forward::VaryMiss {
+            Ask::default()
+        } else {
+            conditions::among_variants(self.request, self.stored, self.options)
+        };
+        ask.coalesce = self.coalesces();
+        let decision =
+            if ask.candidates.is_empty() { Decision::Fetch(ask) } else { Decision::Revalidate(ask) };
+        Before { decision, reasons, age: None, ttl: None, forward: Some(forward) }
+    }
+
+    fn validate(&self, index: usize, view: &StoredView<'_>, reason: Reason) -> Decision {
+        if self.wants.only_if_cached {
+            return Decision::Unsatisfiable;
+        }
+        let plain = self.wants.fetch.is_some() || reason == Reason::OriginCondition;
+        let mut ask = if plain {
+            Ask { selected: Some(index), ..Ask::default() }
+        } else {
+            conditions::validating(self.request, index, view.head, false)
+        };
+        ask.coalesce = self.coalesces();
+        if ask.candidates.is_empty() { Decision::Fetch(ask) } else { Decision::Revalidate(ask) }
+    }
+
+    /// Whether other callers may wait for this request's answer, and this one for theirs.
+    fn coalesces(&self) -> bool {
+        !self.wants.end_to_end()
+            && !conditions::callers(self.request.headers)
+            && self.request.method.is_safe()
+    }
+}
+
+fn past(decision: Decision, reason: Reason, forward: Forward) -> Before {
+    Before { decision, reasons: Reasons::one(reason), age: None, ttl: None, forward: Some(forward) }
+}

@@ -1,0 +1,149 @@
+use std::time::{Duration, SystemTime};
+
+use cache_api::Head;
+use http::{HeaderMap, Method, StatusCode, Version};
+use url::Url;
+
+use super::{Freshness, Options};
+
+/// What one request asks of the cache, beside its header fields. None of it is ever sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Controls {
+    /// Answered from the store or with 504; the origin is not asked.
+    pub only_if_cached: bool,
+    /// Fetched anew without conditions; the answer replaces what is stored.
+    pub reload: bool,
+    /// Never a plain hit: what is stored is validated first.
+    pub revalidate: bool,
+    /// The answer is not stored; what is stored already may be served.
+    pub no_store: bool,
+    /// The cache is neither read nor written. (An unsafe method still invalidates.)
+    pub bypass: bool,
+    /// Any age will do, as `max-stale` without a value. `must-revalidate` and `no-cache` still hold.
+    pub stale_ok: bool,
+    /// The window of stale-if-error for this request, instead of all others; zero turns it off.
+    pub stale_if_error: Option<Duration>,
+}
+
+/// A request as the policy sees it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RequestView<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its target URI.
+    pub url: &'a Url,
+    /// Its header fields, as the origin would see them.
+    pub headers: &'a HeaderMap,
+    /// What the caller asks of the cache.
+    pub controls: Controls,
+    /// The resource's key: it salts the digests of selecting fields.
+    pub key: &'a [u8; 32],
+}
+
+/// A stored response as the policy sees it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct StoredView<'a> {
+    /// What is stored of it beside the body.
+    pub head: &'a Head,
+    /// The length of the complete body, where it is known. Ranges are answered only then.
+    pub body_len: Option<u64>,
+    freshness: Option<Freshness>,
+}
+
+/// A response of the origin as the policy sees it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ResponseView<'a> {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its protocol version.
+    pub version: Version,
+    /// Its header fields, as received.
+    pub headers: &'a HeaderMap,
+    /// When the request was sent.
+    pub requested_at: SystemTime,
+    /// When the response's head arrived.
+    pub responded_at: SystemTime,
+}
+
+impl Controls {
+    /// Nothing is asked.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            only_if_cached: false,
+            reload: false,
+            revalidate: false,
+            no_store: false,
+            bypass: false,
+            stale_ok: false,
+            stale_if_error: None,
+        }
+    }
+}
+
+impl<'a> RequestView<'a> {
+    /// A request without controls.
+    #[must_use]
+    pub fn new(method: &'a Method, url: &'a Url, headers: &'a HeaderMap, key: &'a [u8; 32]) -> Self {
+        Self { method, url, headers, controls: Controls::new(), key }
+    }
+
+    /// The same with controls.
+    #[must_use]
+    pub fn with_controls(mut self, controls: Controls) -> Self {
+        self.controls = controls;
+        self
+    }
+}
+
+impl<'a> StoredView<'a> {
+    /// A stored response whose body's length is not known.
+    #[must_use]
+    pub fn new(head: &'a Head) -> Self {
+        Self { head, body_len: None, freshness: None }
+    }
+
+    /// The same with the length of the complete body.
+    #[must_use]
+    pub fn with_body_len(mut self, len: impl Into<Option<u64>>) -> Self {
+        self.body_len = len.into();
+        self
+    }
+
+    /// The same with its freshness, computed earlier under the same options; it spares the parsing of its fields.
+    #[must_use]
+    pub fn with_freshness(mut self, freshness: Freshness) -> Self {
+        self.freshness = Some(freshness);
+        self
+    }
+
+    /// Its freshness: the one given, or computed here.
+    #[must_use]
+    pub fn freshness(&self, options: &Options) -> Freshness {
+        self.freshness.unwrap_or_else(|| Freshness::of(self.head, options))
+    }
+}
+
+impl<'a> ResponseView<'a> {
+    /// An HTTP/1.1 response.
+    #[must_use]
+    pub fn new(
+        status: StatusCode,
+        headers: &'a HeaderMap,
+        requested_at: SystemTime,
+        responded_at: SystemTime,
+    ) -> Self {
+        Self { status, version: Version::HTTP_11, headers, requested_at, responded_at }
+    }
+
+    /// The same with another protocol version.
+    #[must_use]
+    pub fn with_version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+}

@@ -1,0 +1,229 @@
+use std::time::{Duration, SystemTime};
+
+use cache_api::Head;
+use http::{HeaderMap, Method, StatusCode, header};
+
+use super::age::{corrected_initial_age, date_value, plus, since};
+use super::{CacheControl, Options, Reason, parse_date, targeted};
+
+/// All that time does to a stored response: a small value that is computed once and asked often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Freshness {
+    /// How old the response may get before it is stale (RFC 9111 §4.2.1).
+    pub lifetime: Duration,
+    /// Where the lifetime comes from.
+    pub source: Source,
+    /// How old it was when it arrived (RFC 9111 §4.2.3).
+    pub initial_age: Duration,
+    /// Its `Date`, or when it arrived where it has none.
+    pub date: SystemTime,
+    /// When it arrived.
+    pub responded_at: SystemTime,
+    /// How long past its freshness it may be served while it is refreshed (RFC 5861 §3).
+    pub stale_while_revalidate: Option<Duration>,
+    /// How long past its freshness it may stand in for a failing origin (RFC 5861 §4).
+    pub stale_if_error: Option<Duration>,
+    /// It is used only after validation: `no-cache`.
+    pub no_cache: bool,
+    /// The directive that forbids every use of it when stale (RFC 9111 §4.2.4).
+    pub never_stale: Option<Reason>,
+    /// A reload does not validate it while it is fresh (RFC 8246).
+    pub immutable: bool,
+    /// It has an `ETag` or a valid `Last-Modified`.
+    pub has_validator: bool,
+}
+
+/// Where a lifetime comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// `s-maxage`, in a shared cache.
+    SMaxAge,
+    /// `max-age`.
+    MaxAge,
+    /// `Expires`.
+    Expires,
+    /// A part of the time since `Last-Modified` (RFC 9111 §4.2.2).
+    Heuristic,
+    /// The options' fallback.
+    Fallback,
+    /// Nowhere: the lifetime is zero.
+    Nothing,
+}
+
+impl Freshness {
+    /// The freshness of a stored response under these options.
+    #[must_use]
+    pub fn of(head: &Head, options: &Options) -> Self {
+        let control = targeted::control(&head.headers, options);
+        Self::with(head, &control, options)
+    }
+
+    pub(super) fn with(head: &Head, control: &targeted::Control, options: &Options) -> Self {
+        let date = date_value(&head.headers, head.responded_at);
+        let last_modified = last_modified(&head.headers, head.responded_at);
+        let cc = &control.directives;
+        let (lifetime, source) = explicit(&head.headers, control, date, head.responded_at, options)
+            .or_else(|| {
+                assumed(&head.method, head.status, &head.headers, control, date, last_modified, options)
+            })
+            .unwrap_or((Duration::ZERO, Source::Nothing));
+        Self {
+            lifetime,
+            source,
+            initial_age: corrected_initial_age(&head.headers, date, head.requested_at, head.responded_at),
+            date,
+            responded_at: head.responded_at,
+            stale_while_revalidate: cc.stale_while_revalidate,
+            stale_if_error: cc.stale_if_error,
+            no_cache: cc.no_cache.is_whole(),
+            never_stale: never_stale(cc, options),
+            immutable: cc.immutable,
+            has_validator: head.headers.contains_key(header::ETAG) || last_modified.is_some(),
+        }
+    }
+
+    /// `current_age` (RFC 9111 §4.2.3).
+    #[must_use]
+    pub fn age(&self, now: SystemTime) -> Duration {
+        self.initial_age.saturating_add(since(now, self.responded_at))
+    }
+
+    /// Whether its lifetime exceeds its age (RFC 9111 §4.2).
+    #[must_use]
+    pub fn is_fresh(&self, now: SystemTime) -> bool {
+        self.lifetime > self.age(now)
+    }
+
+    /// How long it will still be fresh.
+    #[must_use]
+    pub fn remaining(&self, now: SystemTime) -> Duration {
+        self.lifetime.saturating_sub(self.age(now))
+    }
+
+    /// How long it has been stale.
+    #[must_use]
+    pub fn stale_for(&self, now: SystemTime) -> Duration {
+        self.age(now).saturating_sub(self.lifetime)
+    }
+
+    /// The remaining freshness in whole seconds; negative where it is stale (RFC 9211 §2.4).
+    #[must_use]
+    pub fn ttl(&self, now: SystemTime) -> i64 {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        match self.stale_for(now) {
+            Duration::ZERO => seconds(self.remaining(now)),
+            stale => -seconds(stale),
+        }
+    }
+
+    /// When it stops, or stopped, being fresh.
+    #[must_use]
+    pub fn fresh_until(&self) -> SystemTime {
+        plus(self.responded_at, self.lifetime.saturating_sub(self.initial_age))
+    }
+
+    /// Whether it may be used stale at all (RFC 9111 §4.2.4).
+    #[must_use]
+    pub fn may_be_stale(&self) -> bool {
+        !self.no_cache && self.never_stale.is_none()
+    }
+
+    /// When the store may drop it: the end of its freshness and whatever window makes it of use afterwards.
+    #[must_use]
+    pub fn keep_until(&self, options: &Options) -> SystemTime {
+        let windows = if self.may_be_stale() {
+            let kept = if self.lifetime.is_zero() { Duration::ZERO } else { options.stale_retention };
+            let error = self.stale_if_error.max(options.stale_if_error).unwrap_or_default();
+            kept.max(error).max(self.stale_while_revalidate.unwrap_or_default())
+        } else {
+            Duration::ZERO
+        };
+        let validation = if self.has_validator { options.retention } else { Duration::ZERO };
+        // `no-cache` without a validator is of no use at any age.
+        if self.no_cache && !self.has_validator {
+            return self.responded_at;
+        }
+        // What arrives stale was fresh until it got too old, not until it arrived.
+        let early = self.initial_age.saturating_sub(self.lifetime);
+        let after = validation.max(windows.saturating_sub(early));
+        plus(self.fresh_until(), after)
+    }
+}
+
+/// The lifetime that the response states, in the order of RFC 9111 §4.2.1.
+fn explicit(
+    headers: &HeaderMap,
+    control: &targeted::Control,
+    date: SystemTime,
+    responded_at: SystemTime,
+    options: &Options,
+) -> Option<(Duration, Source)> {
+    let shared = control.directives.s_maxage.filter(|_| options.is_shared());
+    shared
+        .map(|lifetime| (lifetime, Source::SMaxAge))
+        .or_else(|| control.directives.max_age.map(|lifetime| (lifetime, Source::MaxAge)))
+        .or_else(|| {
+            // RFC 9213 §2.1: a targeted field also takes the place of Expires.
+            let lines = headers.get_all(header::EXPIRES);
+            let first = lines.iter().next().filter(|_| !control.targeted)?;
+            // RFC 9111 §5.3: an invalid date, "0" above all, lies in the past; so do dates that contradict.
+            let alone = lines.iter().all(|line| line == first);
+            let expires = parse_date(first.as_bytes(), responded_at).filter(|_| alone);
+            Some((expires.map_or(Duration::ZERO, |expires| since(expires, date)), Source::Expires))
+        })
+}
+
+/// The lifetime of a response that states none: the fallback, or a heuristic (RFC 9111 §4.2.2).
+fn assumed(
+    method: &Method,
+    status: StatusCode,
+    headers: &HeaderMap,
+    control: &targeted::Control,
+    date: SystemTime,
+    last_modified: Option<SystemTime>,
+    options: &Options,
+) -> Option<(Duration, Source)> {
+    // RFC 9111 §5.4: no meaning is defined for it in a response, but it is surely no wish to be cached.
+    if !headers.contains_key(header::CACHE_CONTROL) && pragma_no_cache(headers) {
+        return None;
+    }
+    if let Some(ttl) = options.fallback_for(method, status) {
+        return Some((ttl, Source::Fallback));
+    }
+    let safe = matches!(*method, Method::GET | Method::HEAD);
+    let allowed = safe && (control.directives.public || is_heuristically_cacheable(status));
+    let unchanged = since(date, last_modified.filter(|_| allowed)?);
+    let lifetime = unchanged.mul_f32(options.heuristic_fraction.clamp(0.0, 1.0)).min(options.heuristic_cap);
+    Some((lifetime, Source::Heuristic))
+}
+
+/// RFC 9110 §15.1.
+pub(super) fn is_heuristically_cacheable(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+}
+
+pub(super) fn pragma_no_cache(headers: &HeaderMap) -> bool {
+    headers.get_all(header::PRAGMA).iter().any(|line| {
+        super::cache_control::split(line.as_bytes()).any(|member| member.eq_ignore_ascii_case(b"no-cache"))
+    })
+}
+
+/// The `Last-Modified` date, where it is valid.
+pub(super) fn last_modified(headers: &HeaderMap, now: SystemTime) -> Option<SystemTime> {
+    headers.get(header::LAST_MODIFIED).and_then(|value| parse_date(value.as_bytes(), now))
+}
+
+/// RFC 9111 §4.2.4: the directives that forbid stale responses, each in the caches it is meant for.
+fn never_stale(cc: &CacheControl, options: &Options) -> Option<Reason> {
+    if cc.must_revalidate {
+        Some(Reason::MustRevalidate)
+    } else if cc.proxy_revalidate && options.is_shared() {
+        Some(Reason::ProxyRevalidate)
+    } else if cc.s_maxage.is_some() && options.is_shared() {
+        Some(Reason::SharedMaxAge)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,212 @@
+use std::time::Duration;
+
+use http::{HeaderName, Method, StatusCode};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The settings of the policy.
+///
+/// ```
+/// use cache_engine::policy::{Fallback, Mode, Options};
+///
+/// let shared = Options::new().mode(Mode::Shared);
+/// let for_app = Options::new().fallback(Fallback::ten_minutes());
+/// # let _ = (shared, for_app);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Whether one user or several are behind this cache. Default: [`Mode::Private`].
+    pub mode: Mode,
+    /// What is assumed where a response says nothing of its freshness. Default: none.
+    pub fallback: Option<Fallback>,
+    /// The part of the time since `Last-Modified` that a response without explicit freshness is fresh for
+    /// (RFC 9111 §4.2.2). Default: 0.1; 0 turns heuristics off.
+    pub heuristic_fraction: f32,
+    /// The most that a heuristic may give. Default: one day.
+    pub heuristic_cap: Duration,
+    /// The methods whose responses are stored and answered from the store. Default: GET and HEAD.
+    pub methods: Vec<Method>,
+    /// How long past its freshness a response may stand in for a failing origin, beside what the response and
+    /// the request allow (RFC 5861 §4). Default: none.
+    pub stale_if_error: Option<Duration>,
+    /// How long past its freshness a response with a validator is kept, so that it can be revalidated.
+    /// Default: seven days.
+    pub retention: Duration,
+    /// How long past its freshness a response without a validator is kept, for callers that accept stale ones.
+    /// Default: one hour.
+    pub stale_retention: Duration,
+    /// Whether the key is partitioned by tenant: a shared cache then may store responses to requests with
+    /// `Authorization`. Default: no.
+    pub tenant_scoped: bool,
+    /// When a shared cache stores a response with `Set-Cookie`. Default: [`SetCookie::MarkedShared`].
+    pub set_cookie: SetCookie,
+    /// The targeted fields that are obeyed instead of `Cache-Control`, most specific first (RFC 9213).
+    /// Default: none.
+    pub targeted: Vec<HeaderName>,
+    /// Request fields that are redacted from what is stored: a `Vary` on one of them is never matched.
+    /// Default: none.
+    pub redacted: Vec<HeaderName>,
+}
+
+/// Who is behind a cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// One user: `private` responses are stored, `s-maxage` and `proxy-revalidate` do not apply.
+    #[default]
+    Private,
+    /// Several users.
+    Shared,
+}
+
+/// A time to live for responses without explicit freshness; it takes the place of heuristics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fallback {
+    /// How long such a response is fresh.
+    pub ttl: Duration,
+}
+
+/// When a shared cache stores a response that has `Set-Cookie`. A private cache always may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SetCookie {
+    /// Only where the response says `public` or `s-maxage`.
+    #[default]
+    MarkedShared,
+    /// Wherever its freshness is explicit, which is what RFC 9111 §7.3 leaves open.
+    Explicit,
+    /// Never.
+    Never,
+}
+
+impl Options {
+    /// The defaults: a private cache as RFC 9111 describes it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            mode: Mode::Private,
+            fallback: None,
+            heuristic_fraction: 0.1,
+            heuristic_cap: DAY,
+            methods: vec![Method::GET, Method::HEAD],
+            stale_if_error: None,
+            retention: 7 * DAY,
+            stale_retention: HOUR,
+            tenant_scoped: false,
+            set_cookie: SetCookie::default(),
+            targeted: Vec::new(),
+            redacted: Vec::new(),
+        }
+    }
+
+    /// Sets [`Options::mode`].
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets [`Options::fallback`].
+    #[must_use]
+    pub fn fallback(mut self, fallback: impl Into<Option<Fallback>>) -> Self {
+        self.fallback = fallback.into();
+        self
+    }
+
+    /// Sets [`Options::heuristic_fraction`] and [`Options::heuristic_cap`].
+    #[must_use]
+    pub fn heuristic(mut self, fraction: f32, cap: Duration) -> Self {
+        self.heuristic_fraction = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { 0.0 };
+        self.heuristic_cap = cap;
+        self
+    }
+
+    /// Sets [`Options::methods`].
+    #[must_use]
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// Sets [`Options::stale_if_error`].
+    #[must_use]
+    pub fn stale_if_error(mut self, window: impl Into<Option<Duration>>) -> Self {
+        self.stale_if_error = window.into();
+        self
+    }
+
+    /// Sets [`Options::retention`].
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Sets [`Options::stale_retention`].
+    #[must_use]
+    pub fn stale_retention(mut self, retention: Duration) -> Self {
+        self.stale_retention = retention;
+        self
+    }
+
+    /// Sets [`Options::tenant_scoped`].
+    #[must_use]
+    pub fn tenant_scoped(mut self, scoped: bool) -> Self {
+        self.tenant_scoped = scoped;
+        self
+    }
+
+    /// Sets [`Options::set_cookie`].
+    #[must_use]
+    pub fn set_cookie(mut self, rule: SetCookie) -> Self {
+        self.set_cookie = rule;
+        self
+    }
+
+    /// Sets [`Options::targeted`].
+    #[must_use]
+    pub fn targeted(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.targeted = fields.into_iter().collect();
+        self
+    }
+
+    /// Sets [`Options::redacted`].
+    #[must_use]
+    pub fn redacted(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.redacted = fields.into_iter().collect();
+        self
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.mode == Mode::Shared
+    }
+
+    /// The fallback, where it applies: GET and HEAD answered with 2xx.
+    pub(super) fn fallback_for(&self, method: &Method, status: StatusCode) -> Option<Duration> {
+        let applies = matches!(*method, Method::GET | Method::HEAD) && status.is_success();
+        self.fallback.filter(|_| applies).map(|fallback| fallback.ttl)
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fallback {
+    /// Fresh for `ttl`.
+    #[must_use]
+    pub const fn new(ttl: Duration) -> Self {
+        Self { ttl }
+    }
+
+    /// Fresh for ten minutes.
+    #[must_use]
+    pub const fn ten_minutes() -> Self {
+        Self::new(Duration::from_secs(10 * MINUTE.as_secs()))
+    }
+}

@@ -1,0 +1,102 @@
+use std::time::{Duration, SystemTime};
+
+use cache_api::Head;
+use url::Url;
+
+use super::{Form, Freshness, Reason, Reasons};
+
+/// What becomes of the origin's answer, and why.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct After {
+    /// What is to be done with it.
+    pub outcome: Outcome,
+    /// The rules that led to it, the deciding one first.
+    pub reasons: Reasons,
+    /// Stored responses of this resource that must not be used any more.
+    pub forget: Vec<usize>,
+    /// URIs whose stored responses are invalid now (RFC 9111 §4.4).
+    pub invalidates: Vec<Url>,
+    /// The freshness of what is stored or freshened, or of the stale response that is served.
+    pub freshness: Option<Freshness>,
+}
+
+/// What is to be done with an answer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Hand it to the caller and store it. (The answer to a HEAD has no body to store.)
+    Store {
+        /// What is stored beside the body.
+        head: Box<Head>,
+        /// When the store may drop it.
+        keep_until: SystemTime,
+    },
+    /// Serve the stored body under this head (RFC 9111 §4.3.4, §4.3.5).
+    Freshen {
+        /// Which of the stored responses.
+        index: usize,
+        /// The head that takes the stored one's place.
+        head: Box<Head>,
+        /// What becomes of the stored response.
+        keep: Keep,
+        /// In which form it is served.
+        form: Form,
+        /// Whether the selectors changed, and with them the variant that the response is.
+        reselected: bool,
+    },
+    /// A 304 that names nothing stored: ask again with [`super::Ask::unconditional`].
+    Refetch,
+    /// Hand it to the caller as it is; it is not stored.
+    Pass,
+    /// Serve this stale response instead (RFC 5861 §4).
+    ServeStale {
+        /// Which of the stored responses.
+        index: usize,
+        /// In which form.
+        form: Form,
+        /// Its age.
+        age: Duration,
+    },
+}
+
+/// What becomes of a stored response that was freshened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Keep {
+    /// Its head is replaced, and it lives until then.
+    Until(SystemTime),
+    /// It is served this once and removed: the answer forbids keeping it.
+    Remove(Reason),
+    /// It stays as it was: the request forbids storing anything of its answer.
+    Untouched,
+}
+
+/// What a failure to reach the origin comes to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum OnError {
+    /// Serve this stale response (RFC 5861 §4).
+    ServeStale {
+        /// Which of the stored responses.
+        index: usize,
+        /// In which form.
+        form: Form,
+        /// Its age.
+        age: Duration,
+        /// Its freshness.
+        freshness: Freshness,
+        /// The rule that allows it.
+        reason: Reason,
+    },
+    /// The failure is the caller's.
+    Fail(Reason),
+}
+
+impl After {
+    /// The reason that decided.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reasons.first()
+    }
+}
