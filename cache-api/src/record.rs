@@ -51,6 +51,13 @@ impl Record {
         Self { generation, variants: variants.into(), tombstone_until }
     }
 
+    /// The same record under that generation: for a store that keeps generations apart from its records.
+    #[must_use]
+    pub fn with_generation(mut self, generation: Generation) -> Self {
+        self.generation = generation;
+        self
+    }
+
     /// The generation.
     #[must_use]
     pub fn generation(&self) -> Generation {
