@@ -6,8 +6,8 @@ use cache_api::Storage;
 use http::header::{HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::client::{Cache, CachedClient};
-#[cfg(feature = "decompression")]
-use crate::decode::Codings;
+use crate::cookies::Jar;
+use crate::decode::{Codings, Decoding};
 use crate::error::Error;
 use crate::follow::Follow;
 use crate::layers::Layers;
@@ -31,9 +31,7 @@ pub struct CachedClientBuilder {
     https_only: bool,
     timeout: Option<Duration>,
     read_timeout: Option<Duration>,
-    #[cfg(feature = "cookies")]
-    jar: crate::follow::Jar,
-    #[cfg(feature = "decompression")]
+    jar: Jar,
     codings: Codings,
     error: Option<Error>,
 }
@@ -49,9 +47,7 @@ impl CachedClientBuilder {
             https_only: false,
             timeout: None,
             read_timeout: None,
-            #[cfg(feature = "cookies")]
-            jar: crate::follow::Jar::default(),
-            #[cfg(feature = "decompression")]
+            jar: Jar::default(),
             codings: Codings::default(),
             error: None,
         }
@@ -74,15 +70,11 @@ impl CachedClientBuilder {
                 policy: self.policy,
                 referer: self.referer,
                 https_only: self.https_only,
-                #[cfg(feature = "cookies")]
                 jar: self.jar,
             },
             timeout: self.timeout,
             read_timeout: self.read_timeout,
-            #[cfg(feature = "decompression")]
-            codings: self.codings,
-            #[cfg(feature = "decompression")]
-            accept_encoding: self.codings.accept(),
+            decoding: Decoding::new(self.codings),
         };
         Ok(CachedClient::new(wire, cache, layers))
     }

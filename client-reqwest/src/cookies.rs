@@ -1,5 +1,6 @@
 //! Cookies, above the cache: it sees the `Cookie` field that is sent, and the jar sees only what the network says.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -9,26 +10,37 @@ use reqwest::cookie::CookieStore;
 
 use crate::response::HopResponse;
 
-/// The client's jar.
-pub(crate) type Jar = Arc<dyn CookieStore>;
+/// The client's jar, if it has one.
+#[derive(Clone, Default)]
+pub(crate) struct Jar(pub(crate) Option<Arc<dyn CookieStore>>);
 
-/// Puts the jar's cookies for `url` on a request that has none of its own.
-pub(crate) fn put_on(headers: &mut HeaderMap, jar: &dyn CookieStore, url: &Url) {
-    if !headers.contains_key(COOKIE)
-        && let Some(cookies) = jar.cookies(url)
-    {
-        headers.insert(COOKIE, cookies);
+impl Jar {
+    /// Puts the jar's cookies for `url` on a request that has none of its own.
+    pub(crate) fn put_on(&self, headers: &mut HeaderMap, url: &Url) {
+        if let Some(jar) = &self.0
+            && !headers.contains_key(COOKIE)
+            && let Some(cookies) = jar.cookies(url)
+        {
+            headers.insert(COOKIE, cookies);
+        }
+    }
+
+    /// Puts a response's cookies into the jar, unless the response was stored: its cookies were set once, for
+    /// whoever asked then.
+    pub(crate) fn take_from(&self, response: &HopResponse, url: &Url) {
+        let Some(jar) = &self.0 else { return };
+        if response.is_stored() {
+            return;
+        }
+        let mut cookies = response.headers().get_all(SET_COOKIE).iter().peekable();
+        if cookies.peek().is_some() {
+            jar.set_cookies(&mut cookies, url);
+        }
     }
 }
 
-/// Puts a response's cookies into the jar, unless the response was stored: its cookies were set once, for
-/// whoever asked then.
-pub(crate) fn take_from(response: &HopResponse, jar: &dyn CookieStore, url: &Url) {
-    if response.is_stored() {
-        return;
-    }
-    let mut cookies = response.headers().get_all(SET_COOKIE).iter().peekable();
-    if cookies.peek().is_some() {
-        jar.set_cookies(&mut cookies, url);
+impl fmt::Debug for Jar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Jar(..)" } else { "Jar(None)" })
     }
 }

@@ -5,8 +5,7 @@ mod body;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, RANGE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-
-pub(crate) use body::decoded;
+use reqwest::Body;
 
 /// More codings than this on one response are nobody's intention; it is left as it is.
 const MAX_CODINGS: usize = 4;
@@ -36,14 +35,6 @@ impl Default for Codings {
 }
 
 impl Codings {
-    /// The `Accept-Encoding` that asks for them.
-    pub(crate) fn accept(self) -> Option<HeaderValue> {
-        let names =
-            [(self.gzip, "gzip"), (self.brotli, "br"), (self.zstd, "zstd"), (self.deflate, "deflate")];
-        let wanted: Vec<&str> = names.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
-        if wanted.is_empty() { None } else { wanted.join(", ").parse().ok() }
-    }
-
     fn has(self, coding: Coding) -> bool {
         match coding {
             Coding::Gzip => self.gzip,
@@ -52,33 +43,83 @@ impl Codings {
             Coding::Zstd => self.zstd,
         }
     }
+}
 
-    /// What has to be undone, outermost first; nothing unless all of it can be.
+/// The layer of one client.
+#[derive(Debug)]
+pub(crate) struct Decoding {
+    codings: Codings,
+    accept: Option<HeaderValue>,
+}
+
+impl Decoding {
+    pub(crate) fn new(codings: Codings) -> Self {
+        let Codings { gzip, deflate, brotli, zstd } = codings;
+        let names = [(gzip, "gzip"), (brotli, "br"), (zstd, "zstd"), (deflate, "deflate")];
+        let wanted: Vec<&str> = names.into_iter().filter_map(|(on, name)| on.then_some(name)).collect();
+        let accept = if wanted.is_empty() { None } else { wanted.join(", ").parse().ok() };
+        Self { codings, accept }
+    }
+
+    /// Asks for the codings where the caller asked for nothing. A range is cut from the coded bytes (RFC 9110
+    /// §14.2) and could not be decoded, so it is asked for as it is.
+    pub(crate) fn ask(&self, headers: &mut HeaderMap) {
+        if let Some(accept) = &self.accept
+            && !headers.contains_key(ACCEPT_ENCODING)
+            && !headers.contains_key(RANGE)
+        {
+            headers.insert(ACCEPT_ENCODING, accept.clone());
+        }
+    }
+
+    /// What has to be undone; nothing unless all of it can be.
     ///
     /// A body that is absent (HEAD, 204, 304) or a piece of one (206) is left alone.
-    pub(crate) fn plan(self, method: &Method, status: StatusCode, headers: &HeaderMap) -> Vec<Coding> {
+    pub(crate) fn plan(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> Plan {
         let untouched = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED, StatusCode::PARTIAL_CONTENT];
         if !headers.contains_key(CONTENT_ENCODING)
             || *method == Method::HEAD
             || status.is_informational()
             || untouched.contains(&status)
         {
-            return Vec::new();
+            return Plan::default();
         }
         let mut plan = Vec::new();
         for value in headers.get_all(CONTENT_ENCODING) {
-            let Ok(value) = value.to_str() else { return Vec::new() };
+            let Ok(value) = value.to_str() else { return Plan::default() };
             for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
                 match parse(name) {
                     Some(None) => {}
-                    Some(Some(coding)) if self.has(coding) && plan.len() < MAX_CODINGS => plan.push(coding),
-                    _ => return Vec::new(),
+                    Some(Some(coding)) if self.codings.has(coding) && plan.len() < MAX_CODINGS => {
+                        plan.push(coding);
+                    }
+                    _ => return Plan::default(),
                 }
             }
         }
         // Listed in the order in which they were applied.
         plan.reverse();
-        plan
+        Plan(plan)
+    }
+}
+
+/// The codings of one response, outermost first.
+#[derive(Debug, Default)]
+pub(crate) struct Plan(Vec<Coding>);
+
+impl Plan {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The body decoded, and the fields that described the coded one taken away.
+    pub(crate) fn decode(&self, parts: &mut Parts, body: Body) -> Body {
+        if self.is_empty() {
+            return body;
+        }
+        parts.headers.remove(CONTENT_ENCODING);
+        parts.headers.remove(CONTENT_LENGTH);
+        body::decoded(body, &self.0)
     }
 }
 
@@ -95,20 +136,6 @@ fn parse(name: &str) -> Option<Option<Coding>> {
     NAMES.into_iter().find_map(|(known, coding)| name.eq_ignore_ascii_case(known).then_some(coding))
 }
 
-/// Asks for `accept` where the caller asked for nothing. A range is cut from the coded bytes (RFC 9110 §14.2)
-/// and could not be decoded, so it is asked for as it is.
-pub(crate) fn ask(headers: &mut HeaderMap, accept: &HeaderValue) {
-    if !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE) {
-        headers.insert(ACCEPT_ENCODING, accept.clone());
-    }
-}
-
-/// Takes away the fields that describe the coded body.
-pub(crate) fn strip(parts: &mut Parts) {
-    parts.headers.remove(CONTENT_ENCODING);
-    parts.headers.remove(CONTENT_LENGTH);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,7 +145,7 @@ mod tests {
         for value in values {
             headers.append(CONTENT_ENCODING, value.parse().unwrap());
         }
-        codings.plan(method, StatusCode::from_u16(status).unwrap(), &headers)
+        Decoding::new(codings).plan(method, StatusCode::from_u16(status).unwrap(), &headers).0
     }
 
     #[test]
@@ -150,16 +177,19 @@ mod tests {
 
     #[test]
     fn what_is_asked_for() {
-        let accept = Codings { zstd: false, ..Codings::default() }.accept().unwrap();
-        assert_eq!(accept, "gzip, br, deflate");
+        let asking = |codings: Codings, mut headers: HeaderMap| {
+            Decoding::new(codings).ask(&mut headers);
+            headers.remove(ACCEPT_ENCODING)
+        };
+        let all = Codings::default();
         let none = Codings { gzip: false, deflate: false, brotli: false, zstd: false };
-        assert_eq!(none.accept(), None);
+        assert_eq!(asking(all, HeaderMap::new()).unwrap(), "gzip, br, zstd, deflate");
+        assert_eq!(asking(Codings { zstd: false, ..all }, HeaderMap::new()).unwrap(), "gzip, br, deflate");
+        assert_eq!(asking(none, HeaderMap::new()), None);
 
-        let mut range = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-1"))]);
-        ask(&mut range, &accept);
-        assert!(!range.contains_key(ACCEPT_ENCODING));
-        let mut own = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-        ask(&mut own, &accept);
-        assert_eq!(own[ACCEPT_ENCODING], "identity");
+        let range = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-1"))]);
+        assert_eq!(asking(all, range), None);
+        let own = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
+        assert_eq!(asking(all, own).unwrap(), "identity");
     }
 }

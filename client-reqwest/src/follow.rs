@@ -11,6 +11,7 @@ use http::{Extensions, HeaderMap, Method, StatusCode, Version};
 use reqwest::Url;
 
 use crate::controls::Controls;
+use crate::cookies::Jar;
 use crate::error::Error;
 use crate::hop::{Hop, HopRequest};
 use crate::payload::Payload;
@@ -31,20 +32,7 @@ pub(crate) struct Follow {
     pub(crate) policy: Policy,
     pub(crate) referer: bool,
     pub(crate) https_only: bool,
-    #[cfg(feature = "cookies")]
     pub(crate) jar: Jar,
-}
-
-/// An optional jar, which has no `Debug` of its own.
-#[cfg(feature = "cookies")]
-#[derive(Clone, Default)]
-pub(crate) struct Jar(pub(crate) Option<crate::cookies::Jar>);
-
-#[cfg(feature = "cookies")]
-impl std::fmt::Debug for Jar {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Jar(..)" } else { "Jar(None)" })
-    }
 }
 
 /// A request on its way from hop to hop. What a redirect takes from it is gone for all later hops.
@@ -72,10 +60,7 @@ impl Follow {
             let url = without_fragment(&journey.url);
             let request = self.request(&mut journey, url, previous.last());
             let response = hop.send(request).await.map_err(|error| error.or_url(&journey.url))?;
-            #[cfg(feature = "cookies")]
-            if let Some(jar) = &self.jar.0 {
-                crate::cookies::take_from(&response, &**jar, &journey.url);
-            }
+            self.jar.take_from(&response, &journey.url);
             let Some(next) = self.next(&response, &mut journey, &mut previous)? else {
                 return Ok((response, journey.url));
             };
@@ -91,10 +76,7 @@ impl Follow {
         {
             headers.insert(REFERER, referer);
         }
-        #[cfg(feature = "cookies")]
-        if let Some(jar) = &self.jar.0 {
-            crate::cookies::put_on(&mut headers, &**jar, &url);
-        }
+        self.jar.put_on(&mut headers, &url);
         HopRequest {
             method: journey.method.clone(),
             url,

@@ -1,10 +1,11 @@
 //! The one seam between what lies above the cache and what lies below it.
 
 use http::{HeaderMap, Method, Version};
-use reqwest::{Body, Url};
+use reqwest::Url;
 
 use crate::controls::Controls;
 use crate::error::Error;
+use crate::payload::HopBody;
 use crate::response::HopResponse;
 
 /// One exchange with one origin: what the cache sees, header for header.
@@ -18,7 +19,7 @@ pub(crate) struct HopRequest {
     pub(crate) url: Url,
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Body>,
+    pub(crate) body: Option<HopBody>,
     pub(crate) controls: Controls,
     pub(crate) extensions: http::Extensions,
 }
@@ -34,7 +35,7 @@ impl Hop for reqwest::Client {
         let mut wire = reqwest::Request::new(request.method, request.url);
         *wire.version_mut() = request.version;
         *wire.headers_mut() = request.headers;
-        *wire.body_mut() = request.body;
+        *wire.body_mut() = request.body.map(Into::into);
         Ok(HopResponse::Wire(self.execute(wire).await?))
     }
 }

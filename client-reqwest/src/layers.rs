@@ -7,8 +7,7 @@ use http::header::{ACCEPT, Entry, HeaderMap, HeaderValue};
 use reqwest::{Request, Response};
 
 use crate::controls::Controls;
-#[cfg(feature = "decompression")]
-use crate::decode::{self, Codings};
+use crate::decode::Decoding;
 use crate::error::Error;
 use crate::follow::{Follow, Journey};
 use crate::hop::Hop;
@@ -22,10 +21,7 @@ pub(crate) struct Layers {
     pub(crate) follow: Follow,
     pub(crate) timeout: Option<Duration>,
     pub(crate) read_timeout: Option<Duration>,
-    #[cfg(feature = "decompression")]
-    pub(crate) codings: Codings,
-    #[cfg(feature = "decompression")]
-    pub(crate) accept_encoding: Option<HeaderValue>,
+    pub(crate) decoding: Decoding,
 }
 
 impl Layers {
@@ -59,20 +55,9 @@ impl Layers {
             None => error,
         })?;
 
-        #[cfg(feature = "decompression")]
-        let plan = self.codings.plan(&method, response.status(), response.headers());
-        #[cfg(not(feature = "decompression"))]
-        let plan: [(); 0] = [];
+        let plan = self.decoding.plan(&method, response.status(), response.headers());
         let untouched = plan.is_empty() && patience.is_endless();
-        let change = |parts: &mut http::response::Parts, mut body: reqwest::Body| {
-            #[cfg(feature = "decompression")]
-            if !plan.is_empty() {
-                decode::strip(parts);
-                body = decode::decoded(body, &plan);
-            }
-            body = patience.body(body);
-            body
-        };
+        let change = |parts: &mut http::response::Parts, body| patience.body(plan.decode(parts, body));
         Ok(response.finish(url, (!untouched).then_some(change)))
     }
 
@@ -86,10 +71,7 @@ impl Layers {
         if !headers.contains_key(ACCEPT) {
             headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         }
-        #[cfg(feature = "decompression")]
-        if let Some(accept) = &self.accept_encoding {
-            decode::ask(headers, accept);
-        }
+        self.decoding.ask(headers);
     }
 }
 

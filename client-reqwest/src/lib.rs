@@ -6,9 +6,9 @@ mod app;
 mod builder;
 mod client;
 mod controls;
-#[cfg(feature = "cookies")]
+#[cfg_attr(not(feature = "cookies"), path = "cookies_off.rs")]
 mod cookies;
-#[cfg(feature = "decompression")]
+#[cfg_attr(not(feature = "decompression"), path = "decode_off.rs")]
 mod decode;
 mod error;
 mod follow;

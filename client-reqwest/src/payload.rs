@@ -3,6 +3,24 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use reqwest::Body;
 
+/// A request body on its way to one origin.
+#[derive(Debug)]
+pub(crate) enum HopBody {
+    /// In memory: it can be looked at and copied.
+    Bytes(Bytes),
+    /// Sent once.
+    Stream(Body),
+}
+
+impl From<HopBody> for Body {
+    fn from(body: HopBody) -> Self {
+        match body {
+            HopBody::Bytes(bytes) => bytes.into(),
+            HopBody::Stream(body) => body,
+        }
+    }
+}
+
 /// A request body across redirects: what can be sent again is kept, what cannot is sent once.
 #[derive(Debug, Default)]
 pub(crate) enum Payload {
@@ -28,14 +46,18 @@ impl Payload {
     }
 
     /// The body for the next hop; a stream is handed out once.
-    pub(crate) fn take(&mut self) -> Option<Body> {
-        match self {
-            Self::Bytes(bytes) => Some(Body::from(bytes.clone())),
-            Self::Empty | Self::Spent => None,
-            Self::Stream(_) => match std::mem::replace(self, Self::Spent) {
-                Self::Stream(body) => Some(body),
-                _ => None,
-            },
+    pub(crate) fn take(&mut self) -> Option<HopBody> {
+        match std::mem::replace(self, Self::Spent) {
+            Self::Empty => {
+                *self = Self::Empty;
+                None
+            }
+            Self::Bytes(bytes) => {
+                *self = Self::Bytes(bytes.clone());
+                Some(HopBody::Bytes(bytes))
+            }
+            Self::Stream(body) => Some(HopBody::Stream(body)),
+            Self::Spent => None,
         }
     }
 
@@ -53,7 +75,7 @@ mod tests {
         let bytes = Bytes::from_static(b"body");
         let mut payload = Payload::new(Some(Body::from(bytes.clone())));
         for _ in 0..2 {
-            let body = payload.take().unwrap();
+            let body = Body::from(payload.take().unwrap());
             assert_eq!(body.as_bytes().unwrap().as_ptr(), bytes.as_ptr());
         }
         assert!(!payload.is_spent());

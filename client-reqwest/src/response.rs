@@ -31,6 +31,7 @@ impl HopResponse {
         }
     }
 
+    #[cfg_attr(not(feature = "cookies"), allow(dead_code, reason = "asked by the jar"))]
     pub(crate) fn is_stored(&self) -> bool {
         matches!(self, Self::Cached { stored: true, .. })
     }

@@ -1,5 +1,6 @@
 //! Cookies of a client with a jar.
 
+#![cfg(feature = "cookies")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,6 @@
 //! Content codings end to end.
 
+#![cfg(feature = "decompression")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,6 @@
 //! Errors and their predicates.
 
+#![cfg(feature = "json")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,12 @@
 //! What a request carries: default fields, authentication, the builder's methods, and nothing of the cache's.
 
+#![cfg(all(
+    feature = "cookies",
+    feature = "form",
+    feature = "json",
+    feature = "multipart",
+    feature = "query"
+))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

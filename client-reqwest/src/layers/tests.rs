@@ -7,6 +7,8 @@ use http::{Extensions, HeaderName, Method};
 use reqwest::{Body, Url};
 
 use super::*;
+use crate::cookies::Jar;
+use crate::decode::Codings;
 use crate::hop::HopRequest;
 use crate::redirect::Policy;
 use crate::response::HopResponse;
@@ -40,19 +42,10 @@ impl Hop for Probe {
 fn layers() -> Layers {
     Layers {
         headers: HeaderMap::new(),
-        follow: Follow {
-            policy: Policy::default(),
-            referer: true,
-            https_only: false,
-            #[cfg(feature = "cookies")]
-            jar: crate::follow::Jar::default(),
-        },
+        follow: Follow { policy: Policy::default(), referer: true, https_only: false, jar: Jar::default() },
         timeout: None,
         read_timeout: None,
-        #[cfg(feature = "decompression")]
-        codings: Codings::default(),
-        #[cfg(feature = "decompression")]
-        accept_encoding: Codings::default().accept(),
+        decoding: Decoding::new(Codings::default()),
     }
 }
 

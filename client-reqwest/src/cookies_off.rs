@@ -1,0 +1,16 @@
+//! In place of `cookies` where that feature is off.
+
+use http::HeaderMap;
+use reqwest::Url;
+
+use crate::response::HopResponse;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Jar(());
+
+#[expect(clippy::unused_self, reason = "the surface of the jar that keeps cookies")]
+impl Jar {
+    pub(crate) fn put_on(&self, _headers: &mut HeaderMap, _url: &Url) {}
+
+    pub(crate) fn take_from(&self, _response: &HopResponse, _url: &Url) {}
+}
