@@ -5,7 +5,7 @@ use reqwest::{StatusCode, Url};
 
 use crate::redact::RedactedUrl;
 
-/// A result with this crate's [`enum@Error`].
+/// A result with this crate's [`struct@Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
