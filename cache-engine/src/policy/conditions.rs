@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use super::age::date_value;
 use super::cache_control::split;
 use super::freshness::last_modified;
-use super::vary::{Vary, vary};
+use super::vary::{Vary, same_account, vary};
 use super::{Ask, Options, RequestView, StoredView, parse_date};
 
 /// The most variants whose validators are offered at once: it bounds the size of a request.
@@ -83,7 +83,7 @@ pub(super) fn among_variants(request: &RequestView<'_>, stored: &[StoredView<'_>
         .iter()
         .enumerate()
         .filter(|(_, each)| each.head.method == Method::GET && each.head.status == StatusCode::OK)
-        .filter(|(_, each)| offerable(each.head, options))
+        .filter(|(_, each)| offerable(request, each.head, options))
         .filter_map(|(index, each)| {
             each.head
                 .headers
@@ -103,12 +103,14 @@ pub(super) fn among_variants(request: &RequestView<'_>, stored: &[StoredView<'_>
     ask
 }
 
-/// What varies on a redacted field is never offered: it could not be told whose it is.
-fn offerable(head: &Head, options: &Options) -> bool {
-    match vary(&head.headers) {
-        Vary::Star => false,
-        Vary::Fields(names) => !names.iter().any(|name| options.redacted.contains(name)),
-    }
+/// Whether another variant's tag may be offered. Not where it varies on a redacted field, nor where it was another
+/// account's: that tags differ from account to account would have to be trusted.
+fn offerable(request: &RequestView<'_>, head: &Head, options: &Options) -> bool {
+    let redacted = match vary(&head.headers) {
+        Vary::Star => true,
+        Vary::Fields(names) => names.iter().any(|name| options.redacted.contains(name)),
+    };
+    !redacted && same_account(request, head)
 }
 
 /// The tags of the caller's `If-None-Match`.

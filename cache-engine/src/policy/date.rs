@@ -136,7 +136,7 @@ mod tests {
             ("Mon, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
             ("Thu, 29 Feb 2024 00:00:00 GMT", Some(1_709_164_800)),
-            ("Sun, 21 Nov 2286 04:46:39 GMT", Some(9_999_982_799 - 86_400 * 30 + 2_592_000)),
+            ("Sun, 21 Nov 2286 04:46:39 GMT", Some(10_000_039_599)),
             ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LAST)),
             ("Thursday, 18-Aug-50 02:01:18 GMT", Some(2_544_400_878)),
             // More than 50 years ahead: the century before.
@@ -175,8 +175,8 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(value: Vec<u8>, text in "[A-Za-z0-9,: -]{0,40}", now in 0..LAST) {
-            parse_date(&value, at(now));
-            parse_date(text.as_bytes(), at(now));
+            let _ = parse_date(&value, at(now));
+            let _ = parse_date(text.as_bytes(), at(now));
         }
 
         #[test]

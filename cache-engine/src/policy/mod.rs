@@ -33,6 +33,8 @@ mod serve;
 mod stale;
 mod store;
 mod targeted;
+#[cfg(test)]
+mod tests;
 mod vary;
 mod wants;
 

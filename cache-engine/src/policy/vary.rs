@@ -59,6 +59,13 @@ pub(super) fn selects(request: &RequestView<'_>, stored: &Head, options: &Option
     })
 }
 
+/// Whether a stored response, if it was selected by credentials at all, was selected by those of this request.
+pub(super) fn same_account(request: &RequestView<'_>, stored: &Head) -> bool {
+    let credentials = |selector: &&Selector| matches!(selector.name, header::AUTHORIZATION | header::COOKIE);
+    let mut selectors = stored.selectors.iter().filter(credentials);
+    selectors.all(|selector| digest_of(&selector.name, request) == selector.value)
+}
+
 /// What `Vary` names, all its lines together.
 pub(super) fn vary(headers: &HeaderMap) -> Vary {
     let mut names = Vec::new();
