@@ -1,0 +1,225 @@
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use cache_api::{BodyId, Error, ErrorKind, Frame, Result, StoredBody};
+
+use crate::{error, weight::OVERHEAD};
+
+/// The bodies that no record holds: those being written, and those that were replaced or removed and may
+/// still be read.
+///
+/// Their bytes are bounded: to make room for writing, replaced bodies are let go before their time, those
+/// that are due first.
+#[derive(Debug)]
+pub(crate) struct Transit {
+    room: u64,
+    state: Mutex<State>,
+    /// The first deadline in whole seconds, rounded down: asking it takes no lock.
+    due: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bodies: HashMap<BodyId, Held>,
+    /// After which instant each is let go.
+    deadlines: BTreeSet<(SystemTime, BodyId)>,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    until: SystemTime,
+    bytes: u64,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Writing(Vec<Frame>),
+    Finished(StoredBody, Arc<[Frame]>),
+    Retired(Arc<[Frame]>),
+}
+
+/// A stored body that a record let go.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    pub(crate) id: BodyId,
+    pub(crate) frames: Arc<[Frame]>,
+    pub(crate) bytes: u64,
+    pub(crate) until: SystemTime,
+}
+
+impl Transit {
+    pub(crate) fn new(room: u64) -> Self {
+        Self { room, state: Mutex::default(), due: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Begins a body; it is swept after `until` unless a commit takes it.
+    pub(crate) fn begin(&self, id: BodyId, until: SystemTime) -> Result<()> {
+        let mut state = self.lock();
+        if state.bodies.contains_key(&id) {
+            return Err(error(ErrorKind::Misuse, "writer").with_message("the body id was used before"));
+        }
+        state.make_room(self.room, OVERHEAD)?;
+        state.insert(id, Held { until, bytes: OVERHEAD, stage: Stage::Writing(Vec::new()) });
+        self.publish_due(&state);
+        Ok(())
+    }
+
+    /// Appends a frame of `bytes` bytes to a body that has at most `max` of them.
+    pub(crate) fn append(&self, id: BodyId, frame: Frame, bytes: u64, max: u64) -> Result<()> {
+        let mut state = self.lock();
+        let held = state.bodies.get(&id).ok_or_else(swept)?;
+        let added = bytes.saturating_add(FRAME_OVERHEAD);
+        if held.bytes.saturating_add(added) > max {
+            return Err(error(ErrorKind::Full, "write")
+                .with_message(format!("the body is over the {max} bytes that an entry may have")));
+        }
+        state.make_room(self.room, added)?;
+        let held = state.bodies.get_mut(&id).ok_or_else(swept)?;
+        let Stage::Writing(frames) = &mut held.stage else { return Err(finished()) };
+        frames.push(frame);
+        held.bytes = held.bytes.saturating_add(added);
+        state.bytes = state.bytes.saturating_add(added);
+        Ok(())
+    }
+
+    /// Ends a body: no frame can be added.
+    pub(crate) fn finish(&self, id: BodyId, len: u64, limit: SystemTime) -> Result<StoredBody> {
+        let mut state = self.lock();
+        let held = state.bodies.get_mut(&id).ok_or_else(swept)?;
+        let Stage::Writing(frames) = &mut held.stage else { return Err(finished()) };
+        let count = u32::try_from(frames.len()).unwrap_or(u32::MAX);
+        if count == 0 {
+            return Err(error(ErrorKind::Misuse, "finish").with_message("a body has at least one frame"));
+        }
+        let body = StoredBody { id, frames: count, len, limit };
+        held.stage = Stage::Finished(body.clone(), std::mem::take(frames).into());
+        Ok(body)
+    }
+
+    /// The frames and their bytes of a finished body that waits for its commit.
+    pub(crate) fn finished(&self, body: &StoredBody) -> Option<(Arc<[Frame]>, u64)> {
+        match self.lock().bodies.get(&body.id) {
+            Some(Held { bytes, stage: Stage::Finished(stored, frames), .. }) if stored == body => {
+                Some((Arc::clone(frames), *bytes))
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets a body that was given up, or that a record holds now.
+    pub(crate) fn forget(&self, id: BodyId) {
+        self.lock().remove(id);
+    }
+
+    /// Keeps bodies readable that a record lets go.
+    pub(crate) fn retire(&self, retired: Vec<Retired>) {
+        if retired.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        for Retired { id, frames, bytes, until } in retired {
+            state.remove(id);
+            if state.make_room(self.room, bytes).is_ok() {
+                state.insert(id, Held { until, bytes, stage: Stage::Retired(frames) });
+            }
+        }
+        self.publish_due(&state);
+    }
+
+    /// These frames of a body, where it is here and has them all.
+    pub(crate) fn read(&self, id: BodyId, range: Range<usize>) -> Option<Vec<Frame>> {
+        let state = self.lock();
+        let frames: &[Frame] = match &state.bodies.get(&id)?.stage {
+            Stage::Writing(frames) => frames,
+            Stage::Finished(_, frames) | Stage::Retired(frames) => frames,
+        };
+        frames.get(range).map(<[Frame]>::to_vec)
+    }
+
+    /// Lets go what is due at `now`; returns how many bodies that were.
+    pub(crate) fn sweep(&self, now: SystemTime) -> u64 {
+        if seconds(now) < self.due.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let mut state = self.lock();
+        let mut swept = 0;
+        while let Some((_, id)) = state.deadlines.first().copied().filter(|(until, _)| *until < now) {
+            state.remove(id);
+            swept += 1;
+        }
+        self.publish_due(&state);
+        swept
+    }
+
+    /// The bytes held.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.lock().bytes
+    }
+
+    fn publish_due(&self, state: &State) {
+        let due = state.deadlines.first().map_or(u64::MAX, |(until, _)| seconds(*until));
+        self.due.store(due, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn insert(&mut self, id: BodyId, held: Held) {
+        self.deadlines.insert((held.until, id));
+        self.bytes = self.bytes.saturating_add(held.bytes);
+        self.bodies.insert(id, held);
+    }
+
+    fn remove(&mut self, id: BodyId) {
+        if let Some(held) = self.bodies.remove(&id) {
+            self.deadlines.remove(&(held.until, id));
+            self.bytes = self.bytes.saturating_sub(held.bytes);
+        }
+    }
+
+    /// Makes room for `bytes` more, at the cost of retired bodies.
+    fn make_room(&mut self, room: u64, bytes: u64) -> Result<()> {
+        let free = |state: &Self| state.bytes.saturating_add(bytes) <= room;
+        if free(self) {
+            return Ok(());
+        }
+        let is_retired =
+            |id: &BodyId| matches!(self.bodies.get(id), Some(Held { stage: Stage::Retired(_), .. }));
+        let retired: Vec<_> = self.deadlines.iter().map(|(_, id)| *id).filter(is_retired).collect();
+        for id in retired {
+            self.remove(id);
+            if free(self) {
+                return Ok(());
+            }
+        }
+        Err(error(ErrorKind::Full, "write").with_message("too many bytes are being written at once"))
+    }
+}
+
+/// What a frame costs beside its bytes.
+const FRAME_OVERHEAD: u64 = 256;
+
+/// Whole seconds, rounded down: a deadline is swept in the second after it at the latest.
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn swept() -> Error {
+    error(ErrorKind::Gone, "write").with_message("the body was swept: writing it took longer than max_write")
+}
+
+fn finished() -> Error {
+    error(ErrorKind::Misuse, "write").with_message("the body was finished before")
+}
