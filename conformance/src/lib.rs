@@ -1,1 +1,21 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod bench;
+mod case;
+mod cases;
+mod clock;
+mod draft;
+mod failure;
+mod payload;
+mod presence;
+mod report;
+mod step;
+mod store;
+mod subject;
+mod suite;
+
+pub use failure::Failure;
+pub use presence::{Presence, REQUIRE};
+pub use report::Report;
+pub use subject::{Damage, Opened, RawStore, Subject};
+pub use suite::{Ability, Suite};

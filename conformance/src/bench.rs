@@ -1,0 +1,146 @@
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use cache_api::{CacheKey, Limits, Namespace, Storage, TagDigest, VariantId};
+
+use crate::{
+    Damage,
+    clock::Clock,
+    draft::Draft,
+    failure::{Context, Failure, Outcome, ensure},
+    store::Store,
+    suite::{Ability, Plan},
+};
+
+/// What a case works with: storages in namespaces of its own, a clock, and entries to store.
+#[derive(Clone)]
+pub(crate) struct Bench(Arc<Inner>);
+
+struct Inner {
+    plan: Arc<Plan>,
+    clock: Clock,
+    /// Random: tells this run of this case from any other.
+    id: [u8; 8],
+    seeds: AtomicU64,
+    opened: Mutex<Vec<Arc<dyn Storage>>>,
+}
+
+impl Bench {
+    pub(crate) fn new(plan: Arc<Plan>) -> Outcome<Self> {
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|e| Failure::new(format!("no random bytes: {e}")))?;
+        let clock = Clock::start();
+        Ok(Self(Arc::new(Inner { plan, clock, id, seeds: AtomicU64::new(1), opened: Mutex::default() })))
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The smallest step that the store's expiry can tell.
+    pub(crate) fn granularity(&self) -> Duration {
+        self.0.plan.granularity
+    }
+
+    /// Whether the store deletes by a clock of its own.
+    pub(crate) fn native_expiry(&self) -> bool {
+        self.0.plan.native_expiry
+    }
+
+    pub(crate) fn declares(&self, ability: Ability) -> bool {
+        !self.0.plan.without.contains(&ability)
+    }
+
+    /// Lets `by` pass on the case's clock, and on the server's where it deletes by its own.
+    pub(crate) async fn pass(&self, by: Duration) {
+        self.clock().advance(by);
+        if self.native_expiry() {
+            tokio::time::sleep(by).await;
+        }
+    }
+
+    /// The case's storage, with default limits.
+    pub(crate) async fn open(&self) -> Outcome<Store> {
+        self.open_with("", Limits::default()).await
+    }
+
+    /// A storage in the case's namespace with that suffix.
+    pub(crate) async fn open_with(&self, suffix: &str, limits: Limits) -> Outcome<Store> {
+        let namespace = self.namespace(suffix)?;
+        let storage = self.0.plan.subject.open(&namespace, limits).await;
+        let storage = storage.map_err(|e| Failure::of(&*e).while_doing("the subject does not open"))?;
+        self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&storage));
+        Ok(Store::new(storage, Arc::clone(&self.0.plan.serializer), self.clock().clone()))
+    }
+
+    pub(crate) fn namespace(&self, suffix: &str) -> Outcome<Namespace> {
+        let id = u64::from_le_bytes(self.0.id);
+        Namespace::new(&format!("conformance-{id:016x}{suffix}")).context("no namespace")
+    }
+
+    /// The case's resource of that number.
+    pub(crate) fn key(&self, number: u64) -> CacheKey {
+        let mut key = [0; 32];
+        let bytes = self.0.id.into_iter().chain(number.to_le_bytes()).cycle();
+        for (to, from) in key.iter_mut().zip(bytes) {
+            *to = from;
+        }
+        CacheKey::from_bytes(key)
+    }
+
+    /// An entry of that resource with content that no other has.
+    pub(crate) fn draft(&self, key: CacheKey) -> Draft {
+        Draft::new(key, self.seed(), self.clock())
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.0.seeds.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Damages what the store holds of a resource.
+    pub(crate) async fn damage(&self, key: &CacheKey, damage: Damage) -> Outcome<u64> {
+        let Some(raw) = self.0.plan.subject.raw() else {
+            return Err(Failure::new("the subject has no raw store any more"));
+        };
+        let changed = raw.damage(&self.namespace("")?, key, damage).await;
+        let changed = changed.map_err(|e| Failure::of(&*e).while_doing("damaging the store"))?;
+        ensure!(
+            changed > 0,
+            "damaging the store with {damage:?} changed nothing: the case would check nothing"
+        );
+        Ok(changed)
+    }
+
+    /// Takes out of the store what the case put in, as far as it can.
+    pub(crate) async fn clean(&self) {
+        let opened = std::mem::take(&mut *self.0.opened.lock().unwrap_or_else(PoisonError::into_inner));
+        for storage in opened {
+            if let Some(listing) = storage.abilities().listing {
+                let later = crate::clock::later(self.clock().now(), storage.limits().tombstone() * 2);
+                // Some cases leave a storage closed or damaged: what cannot be cleared expires.
+                let _ = listing.clear(self.clock().now()).await;
+                let _ = listing.sweep(later).await;
+            }
+            let _ = storage.close().await;
+        }
+    }
+}
+
+/// The variant of that number.
+pub(crate) fn variant(number: u8) -> VariantId {
+    VariantId::from_bytes([number; 16])
+}
+
+/// The tag of that name.
+pub(crate) fn tag(name: &str) -> TagDigest {
+    TagDigest::of(name)
+}
+
+pub(crate) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

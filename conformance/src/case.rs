@@ -1,0 +1,60 @@
+use futures_util::future::BoxFuture;
+
+use crate::{bench::Bench, failure::Outcome, suite::Ability};
+
+/// One case of the suite.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) group: &'static str,
+    pub(crate) name: &'static str,
+    /// What it cannot do without.
+    pub(crate) needs: &'static [Need],
+    pub(crate) run: fn(Bench) -> BoxFuture<'static, Outcome>,
+}
+
+/// What a subject must offer for a case to make sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Ability(Ability),
+    /// Two storages opened on one namespace see one store.
+    Shared,
+    /// What was stored outlives the storage.
+    Persistent,
+    /// The store can be damaged.
+    Raw,
+}
+
+impl Need {
+    pub(crate) const LEASES: Self = Self::Ability(Ability::Leases);
+    pub(crate) const TAGS: Self = Self::Ability(Ability::Tags);
+    pub(crate) const LISTING: Self = Self::Ability(Ability::Listing);
+    pub(crate) const TOUCH: Self = Self::Ability(Ability::Touch);
+
+    /// Why cases that need it are left out.
+    pub(crate) fn lack(self) -> &'static str {
+        match self {
+            Self::Ability(Ability::Leases) => "it has no leases",
+            Self::Ability(Ability::Tags) => "it has no tags",
+            Self::Ability(Ability::Listing) => "it has no listing",
+            Self::Ability(Ability::Touch) => "it records no uses",
+            Self::Shared => "its stores are not shared",
+            Self::Persistent => "its stores do not outlive it",
+            Self::Raw => "nobody else can get at its store",
+        }
+    }
+}
+
+/// The cases of one group: `cases!["group"; name, other [LISTING, Shared], …]`.
+macro_rules! cases {
+    ($group:literal; $($name:ident $([$($need:ident),+])?),+ $(,)?) => {
+        /// The cases of this group.
+        pub(super) const CASES: &[$crate::case::Case] = &[$($crate::case::Case {
+            group: $group,
+            name: stringify!($name),
+            needs: &[$($($crate::case::Need::$need),+)?],
+            run: |bench| Box::pin($name(bench)),
+        }),+];
+    };
+}
+
+pub(crate) use cases;
