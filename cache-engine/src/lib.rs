@@ -1,3 +1,26 @@
-//! The HTTP cache itself: RFC 9111 policy as pure functions, and the engine that asks policy, storage and network.
+#![doc = include_str!("../README.md")]
 
 pub mod policy;
+
+mod body;
+mod clock;
+mod engine;
+mod error;
+mod expedition;
+mod flight;
+mod found;
+mod info;
+mod network;
+mod pipe;
+mod settings;
+mod sink;
+mod store;
+mod transfer;
+
+pub use body::Body;
+pub use clock::{Clock, SystemClock};
+pub use engine::{Answer, Answered, Engine};
+pub use error::{BodyError, Error};
+pub use info::{CacheInfo, Source};
+pub use network::{Network, Request, WireBody, WireHead};
+pub use settings::EngineBuilder;

@@ -1,0 +1,232 @@
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    ops::Range,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use cache_api::{Error as StorageError, ErrorKind, FRAME_SIZE, Place, Result as StorageResult};
+use http_body::{Frame, SizeHint};
+use sync_wrapper::SyncFuture;
+
+use crate::{
+    error::BodyError,
+    pipe::{Next, Pipe},
+    store::{BodyRef, Store},
+};
+
+/// The body of an answer of the cache: bytes out of the store, or the origin's as they arrive.
+pub struct Body(Kind);
+
+enum Kind {
+    Bytes(Bytes),
+    Stored(StoredBytes),
+    Piped(Piped),
+}
+
+/// How many frames are read from a store at once.
+const BATCH: u32 = 2;
+
+type Reading = Pin<Box<dyn Future<Output = StorageResult<Vec<Bytes>>> + Send + Sync>>;
+
+/// A range of bytes out of a stored body.
+struct StoredBytes {
+    source: Source,
+    /// The next frame to be read.
+    frame: u32,
+    /// The bytes to be passed over at the beginning of that frame.
+    skip: usize,
+    /// The bytes yet to be handed out.
+    remaining: u64,
+    ready: VecDeque<Bytes>,
+    reading: Option<Reading>,
+}
+
+struct Source {
+    store: Store,
+    body: BodyRef,
+}
+
+/// The origin's bytes; what fell out of the pipe is read back from the store.
+struct Piped {
+    pipe: Arc<Pipe>,
+    source: Source,
+    reading: Option<Reading>,
+    skip: usize,
+    len: Option<u64>,
+    taken: u64,
+}
+
+impl Body {
+    /// A body in memory.
+    pub(crate) fn bytes(bytes: Bytes) -> Self {
+        Self(Kind::Bytes(bytes))
+    }
+
+    /// Some bytes of a stored body. The first frames are read before it returns, so that a body that is gone is
+    /// noticed while there is another answer.
+    pub(crate) async fn stored(store: &Store, body: BodyRef, range: Range<u64>) -> StorageResult<Self> {
+        let size = FRAME_SIZE as u64;
+        let remaining = range.end.saturating_sub(range.start);
+        let frame = u32::try_from(range.start / size).unwrap_or(u32::MAX);
+        let skip = usize::try_from(range.start % size).unwrap_or(0);
+        let source = Source { store: store.clone(), body };
+        let mut stored =
+            StoredBytes { source, frame, skip, remaining, ready: VecDeque::new(), reading: None };
+        if remaining > 0 {
+            std::future::poll_fn(|cx| stored.poll_fill(cx)).await?;
+        }
+        Ok(Self(Kind::Stored(stored)))
+    }
+
+    /// A body as it arrives from the origin.
+    pub(crate) fn piped(pipe: Arc<Pipe>, store: Store, place: Place, len: Option<u64>) -> Self {
+        // What is read back is never the last frame.
+        let source = Source { store, body: BodyRef { head: place, frames: u32::MAX } };
+        Self(Kind::Piped(Piped { pipe, source, reading: None, skip: 0, len, taken: 0 }))
+    }
+}
+
+impl Source {
+    fn read(&self, frames: Range<u32>) -> Reading {
+        let (store, body) = (self.store.clone(), self.body.clone());
+        Box::pin(SyncFuture::new(async move { store.read(&body, frames).await }))
+    }
+}
+
+impl StoredBytes {
+    /// Reads until something is ready or nothing remains.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<StorageResult<()>> {
+        while self.ready.is_empty() && self.remaining > 0 {
+            let end = self.frame.saturating_add(BATCH).min(self.source.body.frames);
+            let (source, frame) = (&self.source, self.frame);
+            let reading = self.reading.get_or_insert_with(|| source.read(frame..end));
+            let frames = ready!(reading.as_mut().poll(cx));
+            self.reading = None;
+            let frames = frames?;
+            if frames.is_empty() {
+                return Poll::Ready(Err(too_short()));
+            }
+            self.frame = end;
+            for mut bytes in frames {
+                bytes.advance(self.skip.min(bytes.len()));
+                self.skip = 0;
+                bytes.truncate(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+                self.remaining -= bytes.len() as u64;
+                if !bytes.is_empty() {
+                    self.ready.push_back(bytes);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn len(&self) -> u64 {
+        self.remaining + self.ready.iter().map(|bytes| bytes.len() as u64).sum::<u64>()
+    }
+}
+
+impl Piped {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                let read = ready!(reading.as_mut().poll(cx));
+                self.reading = None;
+                let Some(mut bytes) = read.map_err(BodyError::Storage)?.pop() else {
+                    return Poll::Ready(Some(Err(BodyError::Storage(too_short()))));
+                };
+                bytes.advance(self.skip.min(bytes.len()));
+                if bytes.is_empty() {
+                    return Poll::Ready(Some(Err(BodyError::Storage(too_short()))));
+                }
+                self.pipe.took(bytes.len() as u64);
+                return self.took(bytes);
+            }
+            match ready!(self.pipe.poll_next(cx)) {
+                Next::Bytes(bytes) => return self.took(bytes),
+                Next::Stored(offset) => {
+                    let size = FRAME_SIZE as u64;
+                    let frame = u32::try_from(offset / size).unwrap_or(u32::MAX);
+                    self.skip = usize::try_from(offset % size).unwrap_or(0);
+                    self.reading = Some(self.source.read(frame..frame.saturating_add(1)));
+                }
+                Next::End => return Poll::Ready(None),
+                Next::Failed(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+
+    fn took(&mut self, bytes: Bytes) -> Poll<Option<Result<Bytes, BodyError>>> {
+        self.taken += bytes.len() as u64;
+        Poll::Ready(Some(Ok(bytes)))
+    }
+}
+
+impl Drop for Piped {
+    fn drop(&mut self) {
+        self.pipe.close();
+    }
+}
+
+fn too_short() -> StorageError {
+    StorageError::new(ErrorKind::Corrupt, "read")
+        .with_message("the stored body is shorter than its entry says")
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let next = match &mut self.0 {
+            Kind::Bytes(bytes) if bytes.is_empty() => None,
+            Kind::Bytes(bytes) => Some(Ok(std::mem::take(bytes))),
+            Kind::Stored(stored) => match ready!(stored.poll_fill(cx)) {
+                Ok(()) => stored.ready.pop_front().map(Ok),
+                Err(error) => {
+                    stored.remaining = 0;
+                    Some(Err(BodyError::Storage(error)))
+                }
+            },
+            Kind::Piped(piped) => ready!(piped.poll_next(cx)),
+        };
+        Poll::Ready(next.map(|next| next.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Bytes(bytes) => bytes.is_empty(),
+            Kind::Stored(stored) => stored.remaining == 0 && stored.ready.is_empty(),
+            Kind::Piped(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stored(stored) => SizeHint::with_exact(stored.len()),
+            Kind::Piped(Piped { len: Some(len), taken, .. }) => {
+                SizeHint::with_exact(len.saturating_sub(*taken))
+            }
+            Kind::Piped(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.0 {
+            Kind::Bytes(_) => "bytes",
+            Kind::Stored(_) => "stored",
+            Kind::Piped(_) => "piped",
+        };
+        f.debug_struct("Body").field("kind", &kind).field("size", &http_body::Body::size_hint(self)).finish()
+    }
+}

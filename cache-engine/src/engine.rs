@@ -1,0 +1,453 @@
+use std::{fmt, sync::Arc};
+
+use cache_api::{CacheKey, KeyFn, KeyRequest, Keyed, Storage};
+use http::{HeaderMap, Method, Response, header};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use url::Url;
+
+use crate::{
+    body::Body,
+    clock::Clock,
+    error::Error,
+    expedition::Expedition,
+    flight::{Boarding, Flights, Landing},
+    found::Found,
+    info::{CacheInfo, Source},
+    network::{Network, Request},
+    policy::{self, Ask, Before, Decision, OnError, Options, RequestView},
+    settings::Settings,
+    store::Store,
+};
+
+/// The cache: asks policy, storage and network, and answers.
+///
+/// Cheap to clone; clones share everything. It needs a tokio runtime.
+pub struct Engine<N: Network>(Arc<Inner<N>>);
+
+pub(crate) struct Inner<N: Network> {
+    pub(crate) network: N,
+    pub(crate) store: Option<Store>,
+    key: Arc<dyn KeyFn>,
+    pub(crate) clock: Arc<dyn Clock>,
+    options: Options,
+    /// The same for a request on behalf of a tenant.
+    scoped: Options,
+    pub(crate) settings: Settings,
+    flights: Flights<N::Error>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) closing: CancellationToken,
+}
+
+/// An answer, and how it came about.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Answered<R> {
+    /// The answer.
+    pub answer: Answer<R>,
+    /// How it came about.
+    pub info: CacheInfo,
+}
+
+/// An answer of the cache.
+#[derive(Debug)]
+pub enum Answer<R> {
+    /// The network's own response: the cache has no part in it.
+    Wire(R),
+    /// A response out of the store, or one that is being stored as it arrives.
+    Cached(Response<Body>),
+}
+
+/// How often a request waits for another's fetch before it fetches for itself.
+const ROUNDS: u32 = 2;
+
+impl<N: Network> Engine<N> {
+    pub(crate) fn new(
+        network: N,
+        store: Option<Store>,
+        key: Arc<dyn KeyFn>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        settings: Settings,
+    ) -> Self {
+        let scoped = options.clone().tenant_scoped(true);
+        Self(Arc::new(Inner {
+            network,
+            store,
+            key,
+            clock,
+            options,
+            scoped,
+            settings,
+            flights: Flights::default(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        }))
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// [`Error::Network`] when the origin could not be reached and nothing stored may stand in for it.
+    /// [`Error::Storage`] when the storage failed and the engine is set to fail closed.
+    pub async fn handle(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
+        let inner = &self.0;
+        let Some(store) = inner.store.as_ref().filter(|_| !inner.closing.is_cancelled()) else {
+            return inner.past(None, request, CacheKey::from_bytes([0; 32])).await;
+        };
+        let Some(key) = inner.key_of(store, &request).await else {
+            return inner.past(Some(store), request, CacheKey::from_bytes([0; 32])).await;
+        };
+        if request.controls.bypass || !inner.options.methods.contains(&request.method) {
+            return inner.past(Some(store), request, key).await;
+        }
+        Inner::cached(inner, store, request, key).await
+    }
+
+    /// Waits for what is being stored and refreshed in the background, and closes the storage.
+    ///
+    /// A body whose caller does not read it is not waited for; it is not stored then. Requests that come later
+    /// go to the origin, past the cache.
+    ///
+    /// # Errors
+    /// When the storage could not flush what it held back.
+    pub async fn close(&self) -> Result<(), cache_api::Error> {
+        let inner = &self.0;
+        inner.closing.cancel();
+        inner.tasks.close();
+        if tokio::time::timeout(inner.settings.close_timeout, inner.tasks.wait()).await.is_err() {
+            tracing::warn!("the cache closes before all is stored");
+        }
+        match &inner.store {
+            Some(store) => store.storage.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The storage; `None` for an engine that passes every request on.
+    #[must_use]
+    pub fn storage(&self) -> Option<&Arc<dyn Storage>> {
+        self.0.store.as_ref().map(|store| &store.storage)
+    }
+
+    /// The network below.
+    #[must_use]
+    pub fn network(&self) -> &N {
+        &self.0.network
+    }
+
+    /// The settings of the policy.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+}
+
+impl<N: Network> Inner<N> {
+    pub(crate) fn options(&self, request: &Request<N::Body>) -> &Options {
+        if request.tenant.is_some() { &self.scoped } else { &self.options }
+    }
+
+    /// The request's key; `None` where it goes past the cache.
+    async fn key_of(&self, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
+        let body = match &request.body {
+            None => None,
+            Some(body) => Some(N::body_bytes(body)?).filter(|bytes| !bytes.is_empty()),
+        };
+        let mut keyed =
+            KeyRequest::new(&request.method, &request.url, &request.headers, store.storage.namespace());
+        keyed.body = body;
+        keyed.tenant = request.tenant.as_deref();
+        self.ask_key(&keyed).await
+    }
+
+    async fn ask_key(&self, request: &KeyRequest<'_>) -> Option<CacheKey> {
+        match self.key.key(request).await {
+            Ok(Keyed::Key(key)) => Some(key),
+            Ok(bypass) => {
+                tracing::debug!(?bypass, "the key function lets the request pass");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no key could be made");
+                None
+            }
+        }
+    }
+
+    /// Removes what is stored of a URL (RFC 9111 §4.4), under the request's credentials and under none.
+    pub(crate) async fn invalidate(&self, store: &Store, request: &Request<N::Body>, url: &Url) {
+        let mut public = request.headers.clone();
+        for name in [header::AUTHORIZATION, header::COOKIE] {
+            public.remove(name);
+        }
+        let mut done = None;
+        for headers in [&request.headers, &public] {
+            let mut keyed = KeyRequest::new(&Method::GET, url, headers, store.storage.namespace());
+            keyed.tenant = request.tenant.as_deref();
+            let Some(key) = self.ask_key(&keyed).await.filter(|key| done != Some(*key)) else { continue };
+            done = Some(key);
+            // A failure is reported where it happens; the answer to the unsafe request is the caller's all the same.
+            let _ = store.remove(&key, None).await;
+        }
+    }
+
+    /// Sends a request past the cache. An unsafe one still invalidates.
+    async fn past(
+        &self,
+        store: Option<&Store>,
+        mut request: Request<N::Body>,
+        key: CacheKey,
+    ) -> Result<Answered<N::Response>, Error<N::Error>> {
+        request.controls.bypass |= self.options.methods.contains(&request.method);
+        let parts = Request { body: None, ..request.clone_head() };
+        let options = self.options(&parts);
+        let view = view(&parts, &key);
+        let before = policy::before(options, &view, &[], self.clock.now());
+        let requested_at = self.clock.now();
+        let response = self.network.send(request).await.map_err(|error| Error::Network(Arc::new(error)))?;
+        if let Some(store) = store {
+            let head = N::head(&response);
+            let responded_at = self.clock.now();
+            let answer = policy::ResponseView::new(head.status, head.headers, requested_at, responded_at)
+                .with_version(head.version);
+            let after = policy::after(options, &view, &Ask::default(), &[], &answer);
+            for url in &after.invalidates {
+                self.invalidate(store, &parts, url).await;
+            }
+        }
+        let mut info = CacheInfo::new(Source::Origin, before.reasons);
+        info.forward = before.forward;
+        Ok(Answered { answer: Answer::Wire(response), info })
+    }
+
+    async fn cached(
+        self: &Arc<Self>,
+        store: &Store,
+        request: Request<N::Body>,
+        key: CacheKey,
+    ) -> Result<Answered<N::Response>, Error<N::Error>> {
+        let mut rounds = 0;
+        // Whether another's fetch ended while this request waited for it.
+        let mut collapsed = false;
+        // The flight that this request leads, while it looks whether that is still needed.
+        let mut held = None;
+        loop {
+            let landings = self.flights.landings(&key);
+            let found = match Found::lookup(store, &key).await {
+                Ok(found) => Some(found),
+                Err(error) if self.settings.fail_closed => return Err(Error::Storage(error)),
+                Err(_) => None,
+            };
+            let now = self.clock.now();
+            let views = found.as_ref().map(Found::views).unwrap_or_default();
+            let before = policy::before(self.options(&request), &view(&request, &key), &views, now);
+            let (index, form, refresh) = match &before.decision {
+                Decision::Serve { index, form } => (*index, *form, None),
+                Decision::ServeStale { index, form, refresh } => (*index, *form, Some(refresh)),
+                Decision::Unsatisfiable => return Ok(unsatisfiable(&before, key)),
+                Decision::Revalidate(ask) | Decision::Fetch(ask) | Decision::Bypass(ask) => {
+                    let ask = ask.clone();
+                    let flight = (key, self.selection(&request, &key, found.as_ref()));
+                    let pilot = if held.is_some() {
+                        held
+                    } else if ask.coalesce && rounds < ROUNDS {
+                        match self.flights.board(flight) {
+                            Boarding::Leader(pilot) if self.flights.landings(&key) != landings => {
+                                // Somebody landed between the lookup and now: look again.
+                                held = Some(pilot);
+                                continue;
+                            }
+                            Boarding::Leader(pilot) => Some(pilot),
+                            Boarding::Follower(passenger) => {
+                                rounds += 1;
+                                collapsed = true;
+                                let wait =
+                                    tokio::time::timeout(self.settings.wait_for_leader, passenger.landed());
+                                let failure = match wait.await {
+                                    Ok(Landing::Stored | Landing::Lost | Landing::Flying) => continue,
+                                    Ok(Landing::Private) | Err(_) => {
+                                        // No flight will bring what this request needs.
+                                        rounds = ROUNDS;
+                                        continue;
+                                    }
+                                    Ok(Landing::Failed(error)) => error,
+                                };
+                                if let Some(stale) =
+                                    self.stale_instead(store, &request, &key, found.as_ref(), &ask).await
+                                {
+                                    return Ok(stale);
+                                }
+                                match failure {
+                                    Some(error) if rounds == ROUNDS => return Err(Error::Network(error)),
+                                    _ => continue,
+                                }
+                            }
+                        }
+                    } else {
+                        None
+                    };
+                    let expedition = Expedition {
+                        inner: Arc::clone(self),
+                        store: store.clone(),
+                        request,
+                        key,
+                        found,
+                        before,
+                        ask,
+                    };
+                    return expedition.lead(pilot).await;
+                }
+            };
+            drop(views);
+            if let Some(pilot) = held.take() {
+                collapsed = true;
+                pilot.land(Landing::Stored);
+            }
+            let Some(found) = found else { continue };
+            let age = before.age;
+            let served = found.serve(store, index, form, None, age).await;
+            if let Some(refresh) = refresh {
+                self.refresh(store, &request, key, &found, &before, refresh, landings);
+            }
+            let source = if before.ttl.is_some_and(|ttl| ttl <= 0) { Source::Stale } else { Source::Store };
+            match served {
+                Ok(response) => {
+                    let mut info = CacheInfo::new(source, before.reasons);
+                    info.collapsed = collapsed;
+                    info.ttl = before.ttl;
+                    return Ok(answered(response, info.about(key, &found, index), age));
+                }
+                Err(error) => {
+                    if self.settings.fail_closed {
+                        return Err(Error::Storage(error));
+                    }
+                    // What cannot be read is of no use to anyone.
+                    if let Some(variant) =
+                        found.variant(index).filter(|_| error.is_gone() || error.is_corrupt())
+                    {
+                        let _ = store.remove(&key, Some(variant.version)).await;
+                    }
+                    let ask = Ask::default();
+                    let mut before = before;
+                    before.forward = Some(policy::Forward::Miss);
+                    let expedition = Expedition {
+                        inner: Arc::clone(self),
+                        store: store.clone(),
+                        request,
+                        key,
+                        found: Some(found),
+                        before,
+                        ask,
+                    };
+                    return expedition.lead(None).await;
+                }
+            }
+        }
+    }
+
+    /// What of the request is known to select among variants: requests that differ in it do not wait for each other.
+    fn selection(&self, request: &Request<N::Body>, key: &CacheKey, found: Option<&Found>) -> [u8; 16] {
+        let names: HeaderMap = found.map(Found::selecting_fields).unwrap_or_default();
+        if names.is_empty() {
+            return [0; 16];
+        }
+        policy::selectors(&names, &view(request, key), &self.options)
+            .map_or([0; 16], |selectors| policy::variant_digest(&selectors))
+    }
+
+    /// The stored response that may stand in for an origin that just failed another.
+    pub(crate) async fn stale_instead(
+        &self,
+        store: &Store,
+        request: &Request<N::Body>,
+        key: &CacheKey,
+        found: Option<&Found>,
+        ask: &Ask,
+    ) -> Option<Answered<N::Response>> {
+        let found = found?;
+        let now = self.clock.now();
+        let stale = policy::on_error(self.options(request), &view(request, key), ask, &found.views(), now);
+        let OnError::ServeStale { index, form, age, freshness, reason } = stale else { return None };
+        let response = found.serve(store, index, form, None, Some(age)).await.ok()?;
+        let info = CacheInfo::new(Source::Stale, reason.into()).with_freshness(Some(&freshness), now);
+        Some(answered(response, info.about(*key, found, index), Some(age)))
+    }
+
+    /// Refreshes in the background, unless somebody does already or did just now.
+    #[expect(clippy::too_many_arguments, reason = "all that a lookup led to")]
+    fn refresh(
+        self: &Arc<Self>,
+        store: &Store,
+        request: &Request<N::Body>,
+        key: CacheKey,
+        found: &Found,
+        before: &Before,
+        ask: &Ask,
+        landings: u64,
+    ) {
+        let Some(body) = request.body.as_ref().map(N::clone_body).map_or(Some(None), |copy| copy.map(Some))
+        else {
+            return;
+        };
+        let flight = (key, self.selection(request, &key, Some(found)));
+        let Boarding::Leader(pilot) = self.flights.board(flight) else { return };
+        if self.flights.landings(&key) != landings {
+            return;
+        }
+        let expedition = Expedition {
+            inner: Arc::clone(self),
+            store: store.clone(),
+            request: Request { body, ..request.clone_head() },
+            key,
+            found: Some(found.clone()),
+            before: before.clone(),
+            ask: ask.clone(),
+        };
+        expedition.go_in_background(pilot);
+    }
+}
+
+pub(crate) fn view<'a, B>(request: &'a Request<B>, key: &'a CacheKey) -> RequestView<'a> {
+    RequestView::new(&request.method, &request.url, &request.headers, key.as_bytes())
+        .with_controls(request.controls)
+}
+
+pub(crate) fn answered<R>(
+    response: Response<Body>,
+    mut info: CacheInfo,
+    age: Option<std::time::Duration>,
+) -> Answered<R> {
+    info.age = age;
+    Answered { answer: Answer::Cached(response), info }
+}
+
+fn unsatisfiable<R>(before: &Before, key: CacheKey) -> Answered<R> {
+    let served = policy::unsatisfiable();
+    let mut response = Response::new(Body::bytes(bytes::Bytes::new()));
+    *response.status_mut() = served.status;
+    *response.headers_mut() = served.headers;
+    let mut info = CacheInfo::new(Source::Nowhere, before.reasons);
+    info.key = Some(key);
+    Answered { answer: Answer::Cached(response), info }
+}
+
+impl<N: Network> Clone for Engine<N> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<N: Network> fmt::Debug for Engine<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("storage", &self.0.store.as_ref().map(|store| store.storage.to_string()))
+            .field("flights", &self.0.flights)
+            .finish_non_exhaustive()
+    }
+}

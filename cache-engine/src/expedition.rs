@@ -1,0 +1,337 @@
+//! One request to the origin, from what it asks to what becomes of the answer.
+
+use std::{panic, sync::Arc};
+
+use cache_api::{CacheKey, Change, Committed, Entry};
+use http::{Extensions, HeaderMap, Method, Response, header};
+use tokio::sync::oneshot;
+use tracing::Instrument;
+
+use crate::{
+    body::Body,
+    engine::{Answer, Answered, Inner, answered, view},
+    error::Error,
+    flight::{Landing, Pilot},
+    found::Found,
+    info::{CacheInfo, Source},
+    network::{Network, Request, WireBody},
+    pipe::Pipe,
+    policy::{self, After, Ask, Before, Keep, Outcome, ResponseView},
+    sink::{Draft, Sink},
+    store::Store,
+    transfer::Transfer,
+};
+
+pub(crate) struct Expedition<N: Network> {
+    pub(crate) inner: Arc<Inner<N>>,
+    pub(crate) store: Store,
+    pub(crate) request: Request<N::Body>,
+    pub(crate) key: CacheKey,
+    pub(crate) found: Option<Found>,
+    pub(crate) before: Before,
+    pub(crate) ask: Ask,
+}
+
+type Outcomes<N> = Result<Answered<<N as Network>::Response>, Error<<N as Network>::Error>>;
+
+/// Where an expedition ends.
+enum Return<N: Network> {
+    /// With an answer that is complete.
+    Home(Outcomes<N>, Landing<N::Error>),
+    /// With an answer whose body is on its way to caller and store.
+    UnderWay(Box<Answered<N::Response>>, Cargo<N::Error>),
+}
+
+/// A body to be transferred.
+struct Cargo<E> {
+    wire: WireBody<E>,
+    expected: Option<u64>,
+    pipe: Arc<Pipe>,
+    sink: Sink,
+}
+
+impl<N: Network> Expedition<N> {
+    /// Goes, and hands the answer to the caller. The expedition is a task of its own: a caller that goes away does
+    /// not end it while others wait for it.
+    pub(crate) async fn lead(self, pilot: Option<Pilot<N::Error>>) -> Outcomes<N> {
+        let (sender, answer) = oneshot::channel();
+        let task = tokio::spawn(self.travel(pilot, sender).in_current_span());
+        match answer.await {
+            Ok(answer) => answer,
+            // Without an answer the task panicked, in the network or a store, or the runtime is shutting down.
+            Err(_) => match task.await {
+                Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+                _ => Err(Error::Interrupted),
+            },
+        }
+    }
+
+    /// Goes without a caller, to refresh what is stored.
+    pub(crate) fn go_in_background(self, pilot: Pilot<N::Error>) {
+        let tracked = self.inner.tasks.token();
+        let refresh = async move {
+            let _tracked = tracked;
+            match self.go().await {
+                Return::Home(_, landing) => pilot.land(landing),
+                Return::UnderWay(answered, cargo) => {
+                    let inner = self.inner;
+                    drop(answered);
+                    cargo.transfer(&inner, Some(pilot), false).run().await;
+                }
+            }
+        };
+        tokio::spawn(refresh.in_current_span());
+    }
+
+    async fn travel(self, pilot: Option<Pilot<N::Error>>, mut caller: oneshot::Sender<Outcomes<N>>) {
+        let tracked = self.inner.tasks.token();
+        let arrival = {
+            let going = std::pin::pin!(self.go());
+            tokio::select! {
+                biased;
+                arrival = going => arrival,
+                () = unwanted(&mut caller, pilot.as_ref()) => return,
+            }
+        };
+        match arrival {
+            Return::Home(answer, landing) => {
+                if let Some(pilot) = pilot {
+                    pilot.land(landing);
+                }
+                let _ = caller.send(answer);
+            }
+            Return::UnderWay(answered, cargo) => {
+                drop(tracked);
+                // A caller that is gone drops the answer, and with it the pipe's end.
+                let _ = caller.send(Ok(*answered));
+                let inner = self.inner;
+                cargo.transfer(&inner, pilot, true).run().await;
+            }
+        }
+    }
+
+    async fn go(&self) -> Return<N> {
+        let mut ask = self.ask.clone();
+        // The one loop: a 304 that matches nothing stored, or what cannot be read, is asked for again.
+        loop {
+            let requested_at = self.inner.clock.now();
+            let response = match self.inner.network.send(self.outgoing(&ask)).await {
+                Ok(response) => response,
+                Err(error) => return self.failed(error, &ask).await,
+            };
+            let responded_at = self.inner.clock.now();
+            let after = {
+                let head = N::head(&response);
+                let views = self.found.as_ref().map(Found::views).unwrap_or_default();
+                let received = ResponseView::new(head.status, head.headers, requested_at, responded_at)
+                    .with_version(head.version);
+                let options = self.inner.options(&self.request);
+                policy::after(options, &view(&self.request, &self.key), &ask, &views, &received)
+            };
+            let asked_plainly = ask.conditions.is_empty();
+            match self.settle(response, after, asked_plainly).await {
+                Some(arrival) => return arrival,
+                None => ask = ask.unconditional(),
+            }
+        }
+    }
+
+    /// The request as it is sent.
+    fn outgoing(&self, ask: &Ask) -> Request<N::Body> {
+        let mut request = self.request.clone_head();
+        ask.apply(&mut request.headers);
+        request.body = self.request.body.as_ref().and_then(N::clone_body);
+        request
+    }
+
+    async fn failed(&self, error: N::Error, ask: &Ask) -> Return<N> {
+        let error = Arc::new(error);
+        let landing = Landing::Failed(Some(Arc::clone(&error)));
+        let stale =
+            self.inner.stale_instead(&self.store, &self.request, &self.key, self.found.as_ref(), ask).await;
+        match stale {
+            Some(mut stale) => {
+                stale.info.forward = self.before.forward;
+                Return::Home(Ok(stale), landing)
+            }
+            None => Return::Home(Err(Error::Network(error)), landing),
+        }
+    }
+
+    /// Does what the policy says of an answer; `None` where it is to be asked for again.
+    async fn settle(&self, response: N::Response, after: After, asked_plainly: bool) -> Option<Return<N>> {
+        for url in &after.invalidates {
+            self.inner.invalidate(&self.store, &self.request, url).await;
+        }
+        for index in &after.forget {
+            self.forget(*index).await;
+        }
+        let found = self.found.as_ref();
+        match &after.outcome {
+            Outcome::Pass => Some(self.pass(response, &after)),
+            Outcome::Refetch if asked_plainly => Some(self.pass(response, &after)),
+            Outcome::Refetch => None,
+            Outcome::Store { head, keep_until } => {
+                let Some(found) = found else { return Some(self.pass(response, &after)) };
+                let ticket = found.ticket().clone();
+                let draft = Draft { ticket, head: (**head).clone(), keep_until: *keep_until };
+                Some(self.carry(response, &after, draft))
+            }
+            Outcome::Freshen { index, head, keep, form, .. } => {
+                let served = found?.serve(&self.store, *index, *form, Some(head), None).await;
+                let Ok(mut cached) = served else {
+                    // It was there when it was looked up, and is not any more.
+                    self.forget(*index).await;
+                    return (!asked_plainly)
+                        .then_some(None)
+                        .unwrap_or_else(|| Some(self.pass(response, &after)));
+                };
+                let stored = self.freshen(*index, head, keep).await;
+                let landing = if stored { Landing::Stored } else { Landing::Private };
+                let status = N::head(&response).status;
+                *cached.extensions_mut() = N::into_parts(response).0;
+                let mut info = self.info(Source::Revalidated, &after);
+                (info.stored, info.forward_status) = (stored, Some(status));
+                info.created = Some(head.responded_at);
+                if let Some(variant) = found?.variant(*index) {
+                    info.variant = Some(variant.id);
+                }
+                let age = info.age;
+                Some(Return::Home(Ok(answered(cached, info, age)), landing))
+            }
+            Outcome::ServeStale { index, form, age } => {
+                let served = found?.serve(&self.store, *index, *form, None, Some(*age)).await;
+                let Ok(cached) = served else { return Some(self.pass(response, &after)) };
+                let mut info = self.info(Source::Stale, &after).about(self.key, found?, *index);
+                info.forward_status = Some(N::head(&response).status);
+                Some(Return::Home(Ok(answered(cached, info, Some(*age))), Landing::Failed(None)))
+            }
+        }
+    }
+
+    fn pass(&self, response: N::Response, after: &After) -> Return<N> {
+        let info = self.info(Source::Origin, after);
+        Return::Home(Ok(Answered { answer: Answer::Wire(response), info }), Landing::Private)
+    }
+
+    /// Hands a body to the caller and to the store at once.
+    fn carry(&self, response: N::Response, after: &After, draft: Draft) -> Return<N> {
+        let head = N::head(&response);
+        let expected = if self.request.method == Method::HEAD { None } else { content_length(head.headers) };
+        if expected.is_some_and(|expected| expected > self.inner.settings.max_body) {
+            return self.pass(response, after);
+        }
+        let tracked = self.inner.tasks.token();
+        let sink = Sink::new(self.store.clone(), draft, self.inner.settings.max_body, expected, tracked);
+        let Ok(sink) = sink else { return self.pass(response, after) };
+        let pipe = Arc::new(Pipe::default());
+        let body = Body::piped(Arc::clone(&pipe), self.store.clone(), sink.place().clone(), expected);
+        let mut cached = Response::new(body);
+        *cached.status_mut() = head.status;
+        *cached.version_mut() = head.version;
+        *cached.headers_mut() = head.headers.clone();
+        let mut info = self.info(Source::Origin, after);
+        (info.stored, info.variant) = (true, Some(sink.place().variant));
+        let (extensions, wire) = N::into_parts(response);
+        *cached.extensions_mut() = extensions;
+        let age = info.age;
+        Return::UnderWay(Box::new(answered(cached, info, age)), Cargo { wire, expected, pipe, sink })
+    }
+
+    /// Replaces the head of a stored response, and says whether it is stored under it now.
+    async fn freshen(&self, index: usize, head: &cache_api::Head, keep: &Keep) -> bool {
+        let Some((found, variant)) =
+            self.found.as_ref().and_then(|found| Some((found, found.variant(index)?)))
+        else {
+            return false;
+        };
+        match keep {
+            Keep::Until(keep_until) => {
+                let place = self.store.place(&self.key, variant);
+                let cell = self.store.head_cell(head.clone(), place);
+                let now = self.inner.clock.now();
+                let entry = Entry::new(self.key, variant.id, cell, now, *keep_until)
+                    .with_tags(Arc::clone(&variant.tags));
+                let committed = self.store.commit(found.ticket(), entry, Change::Keep(variant.version)).await;
+                matches!(committed, Ok(Committed::Stored { .. }))
+            }
+            Keep::Remove(_) => {
+                self.forget(index).await;
+                false
+            }
+            Keep::Untouched => false,
+        }
+    }
+
+    /// Removes a stored response that must not be used any more.
+    async fn forget(&self, index: usize) {
+        if let Some(variant) = self.found.as_ref().and_then(|found| found.variant(index)) {
+            // A failure is reported where it happens; the entry is judged again at its next use.
+            let _ = self.store.remove(&self.key, Some(variant.version)).await;
+        }
+    }
+
+    fn info(&self, source: Source, after: &After) -> CacheInfo {
+        let now = self.inner.clock.now();
+        let mut info = CacheInfo::new(source, after.reasons).with_freshness(after.freshness.as_ref(), now);
+        info.forward = self.before.forward;
+        info.key = Some(self.key);
+        info.created = Some(now);
+        info
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> Cargo<E> {
+    fn transfer<N: Network<Error = E>>(
+        self,
+        inner: &Inner<N>,
+        pilot: Option<Pilot<E>>,
+        has_caller: bool,
+    ) -> Transfer<E> {
+        let Self { wire, expected, pipe, sink } = self;
+        Transfer {
+            wire,
+            expected,
+            pipe: has_caller.then_some(pipe),
+            sink: Some(sink),
+            pilot,
+            finish_dropped: inner.settings.finish_dropped,
+            closing: inner.closing.clone(),
+        }
+    }
+}
+
+impl<B> Request<B> {
+    /// The same request without its body.
+    pub(crate) fn clone_head(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            version: self.version,
+            headers: self.headers.clone(),
+            extensions: Extensions::clone(&self.extensions),
+            body: None,
+            controls: self.controls,
+            tenant: self.tenant.clone(),
+        }
+    }
+}
+
+/// Resolves when neither the caller nor anybody else waits for the answer.
+async fn unwanted<T, E>(caller: &mut oneshot::Sender<T>, pilot: Option<&Pilot<E>>) {
+    caller.closed().await;
+    if let Some(pilot) = pilot {
+        pilot.alone().await;
+    }
+}
+
+/// The body's length as announced; `None` without one, or where several disagree.
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
+    let first = lines.next()?;
+    if lines.any(|line| line != first) {
+        return None;
+    }
+    let text = std::str::from_utf8(first.as_bytes()).ok()?;
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}

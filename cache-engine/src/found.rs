@@ -1,0 +1,106 @@
+//! What a lookup found, decoded and held for as long as a request needs it.
+
+use std::ops::Range;
+
+use cache_api::{Body as StoredAs, CacheKey, Error, ErrorKind, Head, Resource, Result, Ticket, Variant};
+use http::{HeaderMap, HeaderValue, Response, header};
+
+use crate::{
+    body::Body,
+    policy::{self, Form, StoredView},
+    store::{BodyRef, Store},
+};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    resource: Resource,
+    /// The variants whose heads can be read.
+    readable: Vec<usize>,
+}
+
+impl Found {
+    pub(crate) async fn lookup(store: &Store, key: &CacheKey) -> Result<Self> {
+        let resource = store.lookup(key).await?;
+        let mut readable = Vec::with_capacity(resource.variants().len());
+        for (index, variant) in resource.variants().iter().enumerate() {
+            if store.decode_head(key, variant).await {
+                readable.push(index);
+            }
+        }
+        Ok(Self { resource, readable })
+    }
+
+    pub(crate) fn ticket(&self) -> &Ticket {
+        self.resource.ticket()
+    }
+
+    /// The stored responses as the policy sees them.
+    pub(crate) fn views(&self) -> Vec<StoredView<'_>> {
+        let view = |index: &usize| {
+            let variant = self.resource.variants().get(*index)?;
+            Some(StoredView::new(variant.head.value()?).with_body_len(variant.body.len()))
+        };
+        self.readable.iter().filter_map(view).collect()
+    }
+
+    /// The request fields that are known to select among the variants, as a `Vary` field.
+    pub(crate) fn selecting_fields(&self) -> HeaderMap {
+        let mut vary = HeaderMap::new();
+        for selector in self.views().iter().flat_map(|view| &view.head.selectors) {
+            vary.append(header::VARY, HeaderValue::from(selector.name.clone()));
+        }
+        vary
+    }
+
+    /// One of the stored responses, by the policy's number.
+    pub(crate) fn variant(&self, index: usize) -> Option<&Variant> {
+        self.resource.variants().get(*self.readable.get(index)?)
+    }
+
+    /// A stored response in a form, under its own head or another.
+    pub(crate) async fn serve(
+        &self,
+        store: &Store,
+        index: usize,
+        form: Form,
+        head: Option<&Head>,
+        age: Option<std::time::Duration>,
+    ) -> Result<Response<Body>> {
+        let missing = || Error::new(ErrorKind::Other, "serve").with_message("no such variant");
+        let variant = self.variant(index).ok_or_else(missing)?;
+        let head = head.or_else(|| variant.head.value()).ok_or_else(missing)?;
+        let body = match form {
+            Form::Full => self.body(store, variant, 0..variant.body.len()).await?,
+            Form::Range(part) => self.body(store, variant, part.first..part.last.saturating_add(1)).await?,
+            Form::Head | Form::NotModified | Form::RangeNotSatisfiable { .. } => {
+                Body::bytes(bytes::Bytes::new())
+            }
+        };
+        let served = policy::serve(head, form, age);
+        let mut response = Response::new(body);
+        *response.status_mut() = served.status;
+        *response.version_mut() = served.version;
+        *response.headers_mut() = served.headers;
+        Ok(response)
+    }
+
+    async fn body(&self, store: &Store, variant: &Variant, range: Range<u64>) -> Result<Body> {
+        let place = store.place(self.ticket().key(), variant);
+        match &variant.body {
+            StoredAs::Inline(inline) => {
+                let bytes = store.inline(&inline.frame, &place).await?;
+                let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+                match bounds {
+                    Some((start, end))
+                        if start <= end && end <= bytes.len() && bytes.len() as u64 == inline.len =>
+                    {
+                        Ok(Body::bytes(bytes.slice(start..end)))
+                    }
+                    _ => Err(Error::new(ErrorKind::Corrupt, "read")
+                        .with_message("an inline body of another length")),
+                }
+            }
+            StoredAs::Stored(_) => Body::stored(store, BodyRef::new(place, &variant.body), range).await,
+        }
+    }
+}

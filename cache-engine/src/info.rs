@@ -1,0 +1,113 @@
+use std::time::{Duration, SystemTime};
+
+use cache_api::{CacheKey, VariantId};
+use http::{HeaderMap, StatusCode};
+
+use crate::found::Found;
+use crate::policy::{CacheStatus, Forward, Freshness, Reasons};
+
+/// How the cache handled a request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CacheInfo {
+    /// Where the answer came from.
+    pub source: Source,
+    /// The rules that decided, the deciding one first.
+    pub reasons: Reasons,
+    /// Why the origin was asked; `None` where it was not.
+    pub forward: Option<Forward>,
+    /// The origin's status, where it is not the answer's.
+    pub forward_status: Option<StatusCode>,
+    /// Whether the answer is being stored, or what is stored was freshened by it. An entry becomes visible at
+    /// the end of its body.
+    pub stored: bool,
+    /// Whether another caller's fetch brought what is served.
+    pub collapsed: bool,
+    /// The resource's key; `None` where none was made.
+    pub key: Option<CacheKey>,
+    /// The stored variant that is served.
+    pub variant: Option<VariantId>,
+    /// When the origin's response arrived.
+    pub created: Option<SystemTime>,
+    /// The age of what is served (RFC 9111 §4.2.3).
+    pub age: Option<Duration>,
+    /// The remaining freshness in seconds; negative where it is stale.
+    pub ttl: Option<i64>,
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// The origin.
+    Origin,
+    /// The store, without asking the origin.
+    Store,
+    /// The store, confirmed by the origin.
+    Revalidated,
+    /// The store, stale.
+    Stale,
+    /// Nowhere: the 504 of `only-if-cached`.
+    Nowhere,
+}
+
+impl CacheInfo {
+    pub(crate) fn new(source: Source, reasons: Reasons) -> Self {
+        Self {
+            source,
+            reasons,
+            forward: None,
+            forward_status: None,
+            stored: false,
+            collapsed: false,
+            key: None,
+            variant: None,
+            created: None,
+            age: None,
+            ttl: None,
+        }
+    }
+
+    /// Takes age and remaining freshness over.
+    pub(crate) fn with_freshness(mut self, freshness: Option<&Freshness>, now: SystemTime) -> Self {
+        self.age = freshness.map(|freshness| freshness.age(now));
+        self.ttl = freshness.map(|freshness| freshness.ttl(now));
+        self
+    }
+
+    /// Names the stored response that is served.
+    pub(crate) fn about(mut self, key: CacheKey, found: &Found, index: usize) -> Self {
+        self.key = Some(key);
+        if let Some(variant) = found.variant(index) {
+            self.variant = Some(variant.id);
+            self.created = variant.head.value().map(|head| head.responded_at);
+        }
+        self
+    }
+
+    /// Whether the answer was served without waiting for the origin.
+    #[must_use]
+    pub fn is_hit(&self) -> bool {
+        self.forward.is_none() && matches!(self.source, Source::Store | Source::Stale)
+    }
+
+    /// When what is served turns (or turned) stale, given the time of the answer.
+    #[must_use]
+    pub fn expires(&self, now: SystemTime) -> Option<SystemTime> {
+        let ttl = self.ttl?;
+        let by = Duration::from_secs(ttl.unsigned_abs());
+        if ttl < 0 { now.checked_sub(by) } else { now.checked_add(by) }
+    }
+
+    /// Appends the `Cache-Status` of the cache of that name (RFC 9211).
+    pub fn append_cache_status(&self, name: &str, headers: &mut HeaderMap) {
+        let mut status = CacheStatus::new(name);
+        status.hit = self.is_hit();
+        status.forward = self.forward;
+        status.forward_status = self.forward_status;
+        status.stored = self.stored && self.forward.is_some();
+        status.collapsed = self.collapsed;
+        status.ttl = self.ttl;
+        status.append(headers);
+    }
+}

@@ -1,0 +1,158 @@
+use std::{sync::Arc, time::Duration};
+
+use cache_api::{CborSerializer, DefaultKey, KeyFn, Serializer, Storage};
+use http::header;
+
+use crate::{
+    clock::{Clock, SystemClock},
+    engine::Engine,
+    network::Network,
+    policy::{Mode, Options},
+    store::{Deadlines, Store},
+};
+
+/// Builds an [`Engine`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct EngineBuilder {
+    storage: Option<Arc<dyn Storage>>,
+    serializer: Arc<dyn Serializer>,
+    key: Option<Arc<dyn KeyFn>>,
+    clock: Arc<dyn Clock>,
+    deadlines: Deadlines,
+    options: Options,
+    pub(crate) settings: Settings,
+}
+
+/// What the engine itself goes by.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) fail_closed: bool,
+    pub(crate) max_body: u64,
+    pub(crate) finish_dropped: u64,
+    pub(crate) wait_for_leader: Duration,
+    pub(crate) close_timeout: Duration,
+}
+
+impl Default for EngineBuilder {
+    fn default() -> Self {
+        Self {
+            storage: None,
+            serializer: Arc::new(CborSerializer::new()),
+            key: None,
+            clock: Arc::new(SystemClock),
+            deadlines: Deadlines { read: Duration::from_secs(1), write: Duration::from_secs(5) },
+            options: Options::new(),
+            settings: Settings {
+                fail_closed: false,
+                max_body: u64::MAX,
+                finish_dropped: 64 * 1024,
+                wait_for_leader: Duration::from_secs(30),
+                close_timeout: Duration::from_secs(10),
+            },
+        }
+    }
+}
+
+impl EngineBuilder {
+    /// An engine without storage: it passes every request on.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where entries are kept.
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+
+    /// How entries are encoded; CBOR by default.
+    pub fn serializer(mut self, serializer: Arc<dyn Serializer>) -> Self {
+        self.serializer = serializer;
+        self
+    }
+
+    /// How keys are made.
+    ///
+    /// By default [`DefaultKey`]. In [`Mode::Private`] it tells requests apart by `Authorization` and `Cookie`
+    /// too: one client that speaks for several users never serves one's answer to another. A shared cache goes by
+    /// what the origin says (RFC 9111 §3.5, `private`, `Vary`) and by the tenant.
+    pub fn key(mut self, key: Arc<dyn KeyFn>) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Where the time comes from; the system's clock by default.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The settings of the policy.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// How long a lookup, or reading a few frames, may take before the store counts as failing; 1 second by
+    /// default.
+    pub fn read_deadline(mut self, deadline: Duration) -> Self {
+        self.deadlines.read = deadline;
+        self
+    }
+
+    /// How long writing a frame, a commit or a removal may take before the store counts as failing; 5 seconds by
+    /// default.
+    pub fn write_deadline(mut self, deadline: Duration) -> Self {
+        self.deadlines.write = deadline;
+        self
+    }
+
+    /// Whether a failing storage fails the request; by default the request goes to the origin.
+    pub fn fail_closed(mut self, fail_closed: bool) -> Self {
+        self.settings.fail_closed = fail_closed;
+        self
+    }
+
+    /// The largest body that is stored, in bytes; no limit by default.
+    pub fn max_body(mut self, bytes: u64) -> Self {
+        self.settings.max_body = bytes;
+        self
+    }
+
+    /// How many bytes of a body may be outstanding for it to be fetched to its end and stored although the caller
+    /// dropped it; 64 KiB by default.
+    pub fn finish_dropped(mut self, bytes: u64) -> Self {
+        self.settings.finish_dropped = bytes;
+        self
+    }
+
+    /// How long a request waits for another's fetch of the same resource before it fetches for itself; 30 seconds
+    /// by default.
+    pub fn wait_for_leader(mut self, wait: Duration) -> Self {
+        self.settings.wait_for_leader = wait;
+        self
+    }
+
+    /// How long [`Engine::close`] waits for work in the background; 10 seconds by default.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.close_timeout = timeout;
+        self
+    }
+
+    /// The engine over that network.
+    #[must_use]
+    pub fn build<N: Network>(self, network: N) -> Engine<N> {
+        let Self { storage, serializer, key, clock, deadlines, options, settings } = self;
+        let key = key.unwrap_or_else(|| {
+            let key = DefaultKey::new();
+            Arc::new(match options.mode {
+                Mode::Private => key.with_headers([header::AUTHORIZATION, header::COOKIE]),
+                Mode::Shared => key,
+            })
+        });
+        let store =
+            storage.map(|storage| Store { storage, serializer, clock: Arc::clone(&clock), deadlines });
+        Engine::new(network, store, key, clock, options, settings)
+    }
+}

@@ -1,0 +1,139 @@
+//! The storage as the engine uses it: each call within its deadline, each failure reported once.
+
+use std::{future::Future, ops::Range, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use cache_api::{
+    Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Error, ErrorKind, Frame, Head, Place,
+    Resource, Result, Serializer, Storage, StoredHead, Ticket, Variant, Version,
+};
+
+use crate::clock::Clock;
+
+/// How long one operation of the storage may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    /// A lookup, or reading a few frames.
+    pub(crate) read: Duration,
+    /// Writing a frame, a commit, a removal.
+    pub(crate) write: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) serializer: Arc<dyn Serializer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) deadlines: Deadlines,
+}
+
+/// Where a variant's body lies, and what it takes to read it.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyRef {
+    pub(crate) head: Place,
+    pub(crate) frames: u32,
+}
+
+impl Store {
+    pub(crate) async fn lookup(&self, key: &CacheKey) -> Result<Resource> {
+        self.within("lookup", self.deadlines.read, self.storage.lookup(key, self.clock.now())).await
+    }
+
+    /// Decodes a variant's head in its cell; `false` where it is damaged, which is reported.
+    pub(crate) async fn decode_head(&self, key: &CacheKey, variant: &Variant) -> bool {
+        if variant.head.value().is_some() {
+            return true;
+        }
+        let place = self.place(key, variant);
+        let decode = variant.head.decode(&*self.serializer, &place);
+        self.within("decode", self.deadlines.read, decode).await.is_ok()
+    }
+
+    pub(crate) fn place(&self, key: &CacheKey, variant: &Variant) -> Place {
+        Place::head(self.storage.namespace(), *key, variant.id, variant.version.body)
+    }
+
+    pub(crate) fn head_cell(&self, head: Head, place: Place) -> StoredHead {
+        StoredHead::new(head, Arc::clone(&self.serializer), place)
+    }
+
+    pub(crate) fn frame_cell(&self, bytes: Bytes, place: Place) -> Frame {
+        Frame::new(bytes, Arc::clone(&self.serializer), place)
+    }
+
+    /// The plaintext of one frame that came with its lookup.
+    pub(crate) async fn inline(&self, frame: &Frame, place: &Place) -> Result<Bytes> {
+        if let Some(bytes) = frame.value() {
+            return Ok(bytes.clone());
+        }
+        let place = place.frame(0, true);
+        self.within("decode", self.deadlines.read, frame.decode(&*self.serializer, &place)).await.cloned()
+    }
+
+    /// The plaintext of some frames of a body.
+    pub(crate) async fn read(&self, body: &BodyRef, range: Range<u32>) -> Result<Vec<Bytes>> {
+        self.within("read", self.deadlines.read, async {
+            let frames = self.storage.read(&body.head.key, body.head.body, range.clone()).await?;
+            if frames.len() != range.len() {
+                return Err(Error::new(ErrorKind::Corrupt, "read").with_message("another number of frames"));
+            }
+            let mut plain = Vec::with_capacity(frames.len());
+            for (index, frame) in range.zip(frames) {
+                match frame.value() {
+                    Some(bytes) => plain.push(bytes.clone()),
+                    None => {
+                        let place = body.head.frame(index, index.saturating_add(1) == body.frames);
+                        plain.push(frame.decode(&*self.serializer, &place).await?.clone());
+                    }
+                }
+            }
+            Ok(plain)
+        })
+        .await
+    }
+
+    pub(crate) async fn writer(&self, ticket: &Ticket, body: BodyId) -> Result<Box<dyn BodyWriter>> {
+        let now = self.clock.now();
+        self.within("writer", self.deadlines.write, self.storage.writer(ticket, body, now)).await
+    }
+
+    pub(crate) async fn commit(&self, ticket: &Ticket, entry: Entry, change: Change) -> Result<Committed> {
+        let now = self.clock.now();
+        let committed = self
+            .within("commit", self.deadlines.write, self.storage.commit(ticket, entry, change, now))
+            .await;
+        if let Ok(Committed::Refused(refusal)) = &committed {
+            tracing::debug!(storage = %self.storage, %refusal, "commit refused");
+        }
+        committed
+    }
+
+    pub(crate) async fn remove(&self, key: &CacheKey, only: Option<Version>) -> Result<u64> {
+        let now = self.clock.now();
+        self.within("remove", self.deadlines.write, self.storage.remove(key, only, now)).await
+    }
+
+    /// Runs one operation within `deadline`; a failure is reported here and nowhere else.
+    pub(crate) async fn within<T>(
+        &self,
+        operation: &'static str,
+        deadline: Duration,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = match tokio::time::timeout(deadline, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::new(ErrorKind::Timeout, operation)),
+        };
+        if let Err(error) = &result {
+            let cause = std::error::Error::source(error).map(tracing::field::display);
+            tracing::warn!(storage = %self.storage, operation, kind = ?error.kind(), %error, cause, "storage failed");
+        }
+        result
+    }
+}
+
+impl BodyRef {
+    pub(crate) fn new(place: Place, body: &Body) -> Self {
+        Self { head: place, frames: body.frames() }
+    }
+}
