@@ -62,6 +62,17 @@ struct Piped {
 }
 
 impl Body {
+    /// The whole body, where it is in memory already.
+    ///
+    /// # Errors
+    /// The body itself, where it is not.
+    pub fn try_into_bytes(self) -> Result<Bytes, Self> {
+        match self.0 {
+            Kind::Bytes(bytes) => Ok(bytes),
+            kind => Err(Self(kind)),
+        }
+    }
+
     /// A body in memory.
     pub(crate) fn bytes(bytes: Bytes) -> Self {
         Self(Kind::Bytes(bytes))

@@ -182,9 +182,7 @@ impl<N: Network> Expedition<N> {
                 let Ok(mut cached) = served else {
                     // It was there when it was looked up, and is not any more.
                     self.forget(*index).await;
-                    return (!asked_plainly)
-                        .then_some(None)
-                        .unwrap_or_else(|| Some(self.pass(response, &after)));
+                    return asked_plainly.then(|| self.pass(response, &after));
                 };
                 let stored = self.freshen(*index, head, keep).await;
                 let landing = if stored { Landing::Stored } else { Landing::Private };
