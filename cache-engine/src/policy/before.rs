@@ -20,10 +20,13 @@ pub fn before(
     if request.controls.bypass {
         return past(Decision::Bypass(Ask::default()), Reason::Bypass, Forward::Bypass);
     }
+    let wants = Wants::of(request);
     if !options.methods.contains(request.method) {
+        if wants.only_if_cached {
+            return unsatisfiable(Reason::MethodNotCacheable);
+        }
         return past(Decision::Bypass(Ask::default()), Reason::MethodNotCacheable, Forward::Method);
     }
-    let wants = Wants::of(request);
     let network = Network { options, request, stored, wants };
     match select(options, request, stored) {
         Selection::Found(index, freshness) => found(&network, index, &freshness, now),
@@ -132,14 +135,7 @@ impl Network<'_> {
     fn miss(&self, reason: Reason, forward: Forward) -> Before {
         let reasons = self.wants.fetch.map_or(Reasons::one(reason), |asked| Reasons::one(reason).and(asked));
         if self.wants.only_if_cached {
-            let reasons = Reasons::one(Reason::OnlyIfCached).and(reason);
-            return Before {
-                decision: Decision::Unsatisfiable,
-                reasons,
-                age: None,
-                ttl: None,
-                forward: None,
-            };
+            return unsatisfiable(reason);
         }
         let mut ask = if self.wants.fetch.is_some() || forward != Forward::VaryMiss {
             Ask::default()
@@ -176,4 +172,10 @@ impl Network<'_> {
 
 fn past(decision: Decision, reason: Reason, forward: Forward) -> Before {
     Before { decision, reasons: Reasons::one(reason), age: None, ttl: None, forward: Some(forward) }
+}
+
+/// RFC 9111 §5.2.1.7
+fn unsatisfiable(reason: Reason) -> Before {
+    let reasons = Reasons::one(Reason::OnlyIfCached).and(reason);
+    Before { decision: Decision::Unsatisfiable, reasons, age: None, ttl: None, forward: None }
 }

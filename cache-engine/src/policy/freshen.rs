@@ -80,7 +80,9 @@ pub(super) fn freshen(
     let verdict = store::judge(options, request, head.status, &head.headers, &control);
     // The stored variant keeps its selectors unless the answer selects by something else: it is known to be
     // right for this request, and for no other.
-    let reselected = vary::vary(&head.headers) != vary::vary(&stored.head.headers);
+    let account = store::is_for_one_account(options, request, &control.directives)
+        && head.selectors.iter().all(|selector| selector.name != header::AUTHORIZATION);
+    let reselected = account || vary::vary(&head.headers) != vary::vary(&stored.head.headers);
     let selected =
         if reselected { store::select_by(&mut head, options, request, &control.directives) } else { Ok(()) };
     let freshness = Freshness::with(&head, &control, options);

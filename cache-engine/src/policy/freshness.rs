@@ -195,7 +195,9 @@ fn assumed(
     let safe = matches!(*method, Method::GET | Method::HEAD);
     let allowed = safe && (control.directives.public || is_heuristically_cacheable(status));
     let unchanged = since(date, last_modified.filter(|_| allowed)?);
-    let lifetime = unchanged.mul_f32(options.heuristic_fraction.clamp(0.0, 1.0)).min(options.heuristic_cap);
+    // `max` makes zero of what is no number.
+    let fraction = options.heuristic_fraction.max(0.0).clamp(0.0, 1.0);
+    let lifetime = unchanged.mul_f32(fraction).min(options.heuristic_cap);
     Some((lifetime, Source::Heuristic))
 }
 

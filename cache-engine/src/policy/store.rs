@@ -133,8 +133,7 @@ pub(super) fn select_by(
         return Err(if star { Reason::VaryStar } else { Reason::VaryRedacted });
     };
     let name = header::AUTHORIZATION;
-    let implied = !options.is_shared() && request.headers.contains_key(&name) && !is_for_all(cc);
-    if implied && selectors.iter().all(|selector| selector.name != name) {
+    if is_for_one_account(options, request, cc) && selectors.iter().all(|selector| selector.name != name) {
         if options.redacted.contains(&name) {
             return Err(Reason::VaryRedacted);
         }
@@ -142,6 +141,11 @@ pub(super) fn select_by(
     }
     head.selectors = selectors;
     Ok(())
+}
+
+/// Whether a private cache adds `Authorization` to the selectors of a response.
+pub(super) fn is_for_one_account(options: &Options, request: &RequestView<'_>, cc: &CacheControl) -> bool {
+    !options.is_shared() && request.headers.contains_key(header::AUTHORIZATION) && !is_for_all(cc)
 }
 
 /// Removes the fields that `no-cache` and, in a shared cache, `private` name: they must not be reused as they

@@ -40,6 +40,10 @@ fn of_requests() {
         decide(&private(), &req("GET | Cache-Control: only-if-cached"), &[], 0),
         "504 [OnlyIfCached, NothingStored]"
     );
+    assert_eq!(
+        decide(&private(), &req("POST | Cache-Control: only-if-cached"), &[], 0),
+        "504 [OnlyIfCached, MethodNotCacheable]"
+    );
     let table = [
         ("GET | Pragma: no-cache", "Revalidate RequestPragma inm=\"a\""),
         ("GET | Pragma: no-cache | Cache-Control: max-age=30", "Serve 0 Full Fresh"),
@@ -74,6 +78,16 @@ fn of_callers() {
             "{:?}",
             request.controls
         );
+    }
+}
+
+#[test]
+fn a_fraction_that_is_no_number_is_none() {
+    let mut options = private();
+    for (fraction, lifetime) in [(f32::NAN, 0), (f32::INFINITY, 100), (-1.0, 0), (0.5, 50)] {
+        options.heuristic_fraction = fraction;
+        let found = Freshness::of(&stored("200 | Last-Modified: @-100"), &options);
+        assert_eq!(found.lifetime, secs(lifetime), "{fraction}");
     }
 }
 

@@ -86,7 +86,7 @@ impl Req {
 fn resp(text: &str, arrival: i64) -> (StatusCode, HeaderMap) {
     let (status, rest) = text.split_once(" | ").unwrap_or((text, ""));
     let mut headers = fields(rest);
-    match headers.get("date").map(|date| date.as_bytes()) {
+    match headers.get("date").map(HeaderValue::as_bytes) {
         None => drop(headers.insert("date", format_date(at(arrival)).parse().unwrap())),
         Some(b"none") => drop(headers.remove("date")),
         Some(_) => {}
@@ -186,4 +186,26 @@ fn outcome(after: &After) -> String {
         Outcome::ServeStale { index, form, .. } => format!("ServeStale {index} {}", shape(*form)),
     };
     if after.forget.is_empty() { done } else { format!("{done}, forget {:?}", after.forget) }
+}
+
+/// Not a test: `cargo test --release -- --ignored --nocapture what_a_hit_costs`.
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
+fn what_a_hit_costs() {
+    let head = stored(
+        "200 | Cache-Control: max-age=60 | ETag: \"a\" | Last-Modified: @-9 | Content-Type: t | Age: 3",
+    );
+    let request = req("GET | Accept: */* | User-Agent: x | Accept-Encoding: gzip");
+    let options = private();
+    let freshness = Freshness::of(&head, &options);
+    for (name, view) in
+        [("parsed", StoredView::new(&head)), ("given", StoredView::new(&head).with_freshness(freshness))]
+    {
+        let begun = std::time::Instant::now();
+        for _ in 0..1_000_000 {
+            std::hint::black_box(before(&options, &request.view(), std::hint::black_box(&[view]), at(1)));
+        }
+        println!("freshness {name}: {:?} a hit", begun.elapsed() / 1_000_000);
+    }
 }

@@ -63,6 +63,23 @@ fn accounts_behind_one_private_cache_are_kept_apart() {
 }
 
 #[test]
+fn what_an_account_validates_becomes_its_own() {
+    let heads = [stored("200 | Cache-Control: max-age=1 | ETag: \"a\"")];
+    let alice = req("GET | Authorization: alice");
+    let after = exchange(
+        &private(),
+        &alice,
+        &heads,
+        10,
+        "304 | ETag: \"a\" | Set-Cookie: id=alice | Cache-Control: max-age=60",
+    );
+    assert_eq!(outcome(&after), "Freshen 0 Full keep reselected");
+    let Outcome::Freshen { head, .. } = after.outcome else { panic!() };
+    assert_eq!(decide(&private(), &alice, std::slice::from_ref(&head), 20), "Serve 0 Full Fresh");
+    assert_eq!(decide(&private(), &req("GET"), &[*head], 20), "Fetch VaryMismatch");
+}
+
+#[test]
 fn a_redacted_selector_never_matches() {
     let head = stored_for("GET | Cookie: a", "200 | Cache-Control: max-age=60 | Vary: Cookie | ETag: \"a\"");
     let options = private().redacted([http::header::COOKIE]);
