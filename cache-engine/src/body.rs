@@ -24,8 +24,8 @@ pub struct Body(Kind);
 
 enum Kind {
     Bytes(Bytes),
-    Stored(StoredBytes),
-    Piped(Piped),
+    Stored(Box<StoredBytes>),
+    Piped(Box<Piped>),
 }
 
 /// How many frames are read from a store at once.
@@ -91,14 +91,14 @@ impl Body {
         if remaining > 0 {
             std::future::poll_fn(|cx| stored.poll_fill(cx)).await?;
         }
-        Ok(Self(Kind::Stored(stored)))
+        Ok(Self(Kind::Stored(Box::new(stored))))
     }
 
     /// A body as it arrives from the origin.
     pub(crate) fn piped(pipe: Arc<Pipe>, store: Store, place: Place, len: Option<u64>) -> Self {
         // What is read back is never the last frame.
         let source = Source { store, body: BodyRef { head: place, frames: u32::MAX } };
-        Self(Kind::Piped(Piped { pipe, source, reading: None, skip: 0, len, taken: 0 }))
+        Self(Kind::Piped(Box::new(Piped { pipe, source, reading: None, skip: 0, len, taken: 0 })))
     }
 }
 
