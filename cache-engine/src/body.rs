@@ -223,10 +223,10 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stored(stored) => SizeHint::with_exact(stored.len()),
-            Kind::Piped(Piped { len: Some(len), taken, .. }) => {
-                SizeHint::with_exact(len.saturating_sub(*taken))
-            }
-            Kind::Piped(_) => SizeHint::default(),
+            Kind::Piped(piped) => match piped.len {
+                Some(len) => SizeHint::with_exact(len.saturating_sub(piped.taken)),
+                None => SizeHint::default(),
+            },
         }
     }
 }
