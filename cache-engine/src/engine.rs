@@ -50,7 +50,6 @@ pub struct Answered<R> {
 
 /// An answer of the cache.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would cost every hit an allocation")]
 pub enum Answer<R> {
     /// The network's own response: the cache has no part in it.
     Wire(R),

@@ -35,11 +35,15 @@ pub(crate) struct Expedition<N: Network> {
 type Outcomes<N> = Result<Answered<<N as Network>::Response>, Error<<N as Network>::Error>>;
 
 /// Where an expedition ends.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for a request to the origin, and it is moved once"
+)]
 enum Return<N: Network> {
     /// With an answer that is complete.
     Home(Outcomes<N>, Landing<N::Error>),
     /// With an answer whose body is on its way to caller and store.
-    UnderWay(Box<Answered<N::Response>>, Cargo<N::Error>),
+    UnderWay(Answered<N::Response>, Cargo<N::Error>),
 }
 
 /// A body to be transferred.
@@ -103,7 +107,7 @@ impl<N: Network> Expedition<N> {
             Return::UnderWay(answered, cargo) => {
                 drop(tracked);
                 // A caller that is gone drops the answer, and with it the pipe's end.
-                let _ = caller.send(Ok(*answered));
+                let _ = caller.send(Ok(answered));
                 let inner = self.inner;
                 cargo.transfer(&inner, pilot, true).run().await;
             }
@@ -233,7 +237,7 @@ impl<N: Network> Expedition<N> {
         let (extensions, wire) = N::into_parts(response);
         *cached.extensions_mut() = extensions;
         let age = info.age;
-        Return::UnderWay(Box::new(answered(cached, info, age)), Cargo { wire, expected, pipe, sink })
+        Return::UnderWay(answered(cached, info, age), Cargo { wire, expected, pipe, sink })
     }
 
     /// Replaces the head of a stored response, and says whether it is stored under it now.
