@@ -89,6 +89,8 @@ pub(super) fn freshen(
     let keep_until = freshness.keep_until(options);
     let keep = match verdict.and(selected) {
         _ if answer.no_store && !answer.must_understand => Keep::Remove(Reason::ResponseNoStore),
+        // These keep one caller's answer out of the store; what is there already was never that.
+        Err(Reason::Authorization | Reason::SetCookie) => Keep::Untouched,
         Err(reason) => Keep::Remove(reason),
         Ok(()) if wants.no_store => Keep::Untouched,
         Ok(()) if keep_until <= response.responded_at => Keep::Remove(Reason::NotReusable),

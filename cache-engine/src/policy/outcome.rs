@@ -68,7 +68,7 @@ pub enum Keep {
     Until(SystemTime),
     /// It is served this once and removed: the answer forbids keeping it.
     Remove(Reason),
-    /// It stays as it was: the request forbids storing anything of its answer.
+    /// It stays as it was: nothing of this answer may be stored, which is no word on what is.
     Untouched,
 }
 

@@ -124,6 +124,23 @@ fn what_becomes_of_the_answer() {
 }
 
 #[test]
+fn a_304_to_one_user_leaves_a_shared_response_alone() {
+    let explicit = shared().set_cookie(SetCookie::Explicit);
+    let public = "200 | Cache-Control: max-age=1, public | ETag: \"a\"";
+    let table = [
+        (&shared(), STALE, "GET | Authorization: x", "304 | ETag: \"a\"", "Untouched"),
+        (&shared(), public, "GET | Authorization: x", "304 | ETag: \"a\"", "keep"),
+        (&shared(), STALE, "GET", "304 | ETag: \"a\" | Set-Cookie: a=b", "Untouched"),
+        (&explicit, STALE, "GET", "304 | ETag: \"a\" | Set-Cookie: a=b", "keep"),
+        (&shared(), STALE, "GET", "304 | ETag: \"a\" | Cache-Control: private", "Remove(Private)"),
+    ];
+    for (options, response, request, answer, keep) in table {
+        let after = exchange(options, &req(request), &[stored(response)], 10, answer);
+        assert_eq!(outcome(&after), format!("Freshen 0 Full {keep}"), "{request} → {answer}");
+    }
+}
+
+#[test]
 fn a_304_updates_what_it_may() {
     let old = "200 | Cache-Control: max-age=1 | ETag: \"a\" | Age: 9 | Test: old | Kept: 1 | Set-Cookie: a=1 | \
                Content-Length: 10 | Content-Type: text/plain | Content-Encoding: br | Date: @-10";
