@@ -1,0 +1,273 @@
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, atomic::AtomicU32},
+    time::SystemTime,
+};
+
+use async_trait::async_trait;
+use cache_api::{
+    Abilities, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, Frame, Generation,
+    INLINE_TOTAL, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage, Ticket, Version,
+};
+use sqlx::query;
+
+use crate::{
+    SqliteStorageBuilder, bodies, commit,
+    connections::Database,
+    row::{self, HEAD_MAX, INLINE_ENCODED_MAX, Query, duration_nanos, get, nanos, signed, total},
+};
+
+/// One namespace of an SQLite database, in a file or in memory.
+///
+/// Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct SqliteStorage {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) database: Arc<Database>,
+    pub(crate) namespace: Namespace,
+    pub(crate) limits: Limits,
+    pub(crate) max_size: Option<u64>,
+    pub(crate) max_entry_size: u64,
+    /// Writes since the last sweep in passing.
+    pub(crate) writes: AtomicU32,
+}
+
+impl SqliteStorage {
+    /// Settings to build a storage from.
+    pub fn builder() -> SqliteStorageBuilder {
+        SqliteStorageBuilder::default()
+    }
+
+    /// The storage that a URL describes; the crate's documentation has the forms.
+    ///
+    /// # Errors
+    /// Those of [`SqliteStorageBuilder::from_url`] and [`SqliteStorageBuilder::build`].
+    pub async fn from_url(url: &str) -> Result<Self> {
+        SqliteStorageBuilder::from_url(url)?.build().await
+    }
+
+    /// Another namespace of the same database, with the same settings and over the same connections, which
+    /// [`close`](Storage::close) on either closes.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn in_namespace(&self, namespace: Namespace) -> Result<Self> {
+        let Inner { database, limits, max_size, max_entry_size, .. } = &*self.inner;
+        Self::new(Arc::clone(database), namespace, *limits, *max_size, *max_entry_size).await
+    }
+
+    pub(crate) async fn new(
+        database: Arc<Database>,
+        namespace: Namespace,
+        limits: Limits,
+        max_size: Option<u64>,
+        max_entry_size: u64,
+    ) -> Result<Self> {
+        let writes = AtomicU32::new(0);
+        let inner = Inner { database, namespace, limits, max_size, max_entry_size, writes };
+        let known = inner.database.read("open", || inner.sql(NAMESPACE)).await?;
+        if known.is_empty() {
+            let mut write = inner.database.begin("open").await?;
+            write.execute(inner.sql(NEW_NAMESPACE)).await?;
+            write.commit().await?;
+        }
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+/// The row of a namespace, as most statements find it.
+const NAMESPACE: &str = "SELECT id FROM namespace WHERE name = ?1 AND cleared_at IS NULL";
+
+pub(crate) const NEW_NAMESPACE: &str =
+    "INSERT OR IGNORE INTO namespace (name, epoch) VALUES (?1, randomblob(8))";
+
+/// A row for each live variant, one with nothing but the epoch and the generation where there is none. What is
+/// larger than any commit writes is not loaded.
+const LOOKUP: &str = "
+SELECT s.epoch, s.purges, r.generation, v.id,
+    v.variant, v.body, v.heads, v.stored, v.frames, v.len, v.stored_at, v.dead_at, v.limit_at,
+    iif(length(v.tags) <= ?5, v.tags, NULL), iif(length(c.head) <= ?5, c.head, NULL),
+    iif(length(c.inline) <= ?6, c.inline, NULL)
+FROM namespace s
+LEFT JOIN resource r ON r.namespace = s.id AND r.key = ?2
+LEFT JOIN variant v ON v.resource = r.id AND v.dead_at > ?3
+LEFT JOIN content c ON c.variant = v.id
+WHERE s.name = ?1 AND s.cleared_at IS NULL
+LIMIT ?4";
+
+impl Inner {
+    /// A statement whose first parameter is the namespace's name.
+    pub(crate) fn sql(&self, sql: &'static str) -> Query {
+        query(sql).bind(self.namespace.as_str().to_owned())
+    }
+
+    /// When a body that nothing has any more from `now` on may be deleted.
+    pub(crate) fn gone_at(&self, now: SystemTime) -> i64 {
+        nanos(now).saturating_add(self.read_grace())
+    }
+
+    pub(crate) fn read_grace(&self) -> i64 {
+        duration_nanos(self.limits.read_grace)
+    }
+
+    pub(crate) fn tombstone_until(&self, now: SystemTime) -> i64 {
+        nanos(now).saturating_add(duration_nanos(self.limits.tombstone()))
+    }
+}
+
+#[async_trait]
+impl Storage for SqliteStorage {
+    fn namespace(&self) -> &Namespace {
+        &self.inner.namespace
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+
+    async fn lookup(&self, key: &CacheKey, now: SystemTime) -> Result<Resource> {
+        let rows = self.inner.database.read("lookup", || {
+            self.inner
+                .sql(LOOKUP)
+                .bind(key.as_bytes().to_vec())
+                .bind(nanos(now))
+                .bind(signed(MAX_VARIANTS))
+                .bind(signed(HEAD_MAX))
+                .bind(signed(INLINE_ENCODED_MAX))
+        });
+        let rows = rows.await?;
+        let Some(first) = rows.first() else {
+            tracing::warn!(backend = "sqlite", namespace = %self.inner.namespace, "the namespace's row is gone");
+            return Ok(Resource::new(*key, Generation::NONE, Epoch::NONE, [], now));
+        };
+        let epoch = row::epoch(get(first, 0), get(first, 1));
+        let generation = row::generation(get(first, 2));
+        let mut variants = Vec::with_capacity(rows.len());
+        let mut inline = INLINE_TOTAL as u64;
+        for row in rows.iter().filter(|row| get::<i64>(row, 3).is_some()) {
+            let variant = row::variant(row, 4).filter(|variant| match &variant.body {
+                cache_api::Body::Inline(body) => {
+                    inline.checked_sub(body.len).map(|rest| inline = rest).is_some()
+                }
+                cache_api::Body::Stored(_) => true,
+            });
+            match variant {
+                Some(variant) => variants.push(variant),
+                None => tracing::warn!(
+                    backend = "sqlite", namespace = %self.inner.namespace, %key, row = get::<i64>(row, 3),
+                    "a corrupt row is passed over"
+                ),
+            }
+        }
+        Ok(Resource::new(*key, generation, epoch, variants, now))
+    }
+
+    async fn read(&self, key: &CacheKey, body: BodyId, frames: Range<u32>) -> Result<Vec<Frame>> {
+        bodies::read(&self.inner, key, body, frames).await
+    }
+
+    async fn writer(&self, _ticket: &Ticket, body: BodyId, now: SystemTime) -> Result<Box<dyn BodyWriter>> {
+        Ok(Box::new(bodies::Writer::new(Arc::clone(&self.inner), body, now)))
+    }
+
+    async fn commit(
+        &self,
+        ticket: &Ticket,
+        entry: Entry,
+        change: Change,
+        now: SystemTime,
+    ) -> Result<Committed> {
+        commit::commit(&self.inner, ticket, &entry, change, now).await
+    }
+
+    async fn remove(&self, key: &CacheKey, only: Option<Version>, now: SystemTime) -> Result<u64> {
+        match only {
+            Some(version) => self.inner.remove_version(key, version, now).await,
+            None => self.inner.remove_resource(key, now).await,
+        }
+    }
+
+    fn abilities(&self) -> Abilities<'_> {
+        Abilities::none().with_leases(self).with_tags(self).with_listing(self).with_touch(self)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.database.close().await
+    }
+}
+
+impl Inner {
+    async fn remove_resource(&self, key: &CacheKey, now: SystemTime) -> Result<u64> {
+        let of = |sql| self.sql(sql).bind(key.as_bytes().to_vec());
+        let mut write = self.database.begin("remove").await?;
+        // The tombstone first: a resource without one goes with its last variant.
+        write.execute(of(ENTOMB).bind(self.tombstone_until(now))).await?;
+        let live = write.fetch(of(COUNT_RESOURCE).bind(nanos(now))).await?;
+        write.execute(of(RETIRE_RESOURCE).bind(self.gone_at(now))).await?;
+        write.execute(of(REMOVE_RESOURCE)).await?;
+        write.commit().await?;
+        self.after_write(now).await;
+        Ok(total(&live, 0))
+    }
+
+    async fn remove_version(&self, key: &CacheKey, version: Version, now: SystemTime) -> Result<u64> {
+        let of = |sql| {
+            let body = version.body.as_bytes().to_vec();
+            self.sql(sql).bind(key.as_bytes().to_vec()).bind(body).bind(i64::from(version.head))
+        };
+        let mut write = self.database.begin("remove").await?;
+        write.execute(of(RETIRE_VERSION).bind(self.gone_at(now))).await?;
+        let removed = write.fetch(of(REMOVE_VERSION).bind(nanos(now))).await?;
+        write.commit().await?;
+        self.after_write(now).await;
+        Ok(total(&removed, 0))
+    }
+}
+
+const ENTOMB: &str = "
+INSERT INTO resource (namespace, key, generation, tombstone_until)
+SELECT id, ?2, randomblob(16), ?3 FROM namespace WHERE name = ?1 AND cleared_at IS NULL
+ON CONFLICT (namespace, key) DO UPDATE
+SET generation = excluded.generation, tombstone_until = excluded.tombstone_until";
+
+const COUNT_RESOURCE: &str = "
+SELECT count(*) FROM namespace s
+JOIN resource r ON r.namespace = s.id AND r.key = ?2
+JOIN variant v ON v.resource = r.id AND v.dead_at > ?3
+WHERE s.name = ?1 AND s.cleared_at IS NULL";
+
+const RETIRE_RESOURCE: &str = "
+UPDATE body SET gone_at = ?3 WHERE gone_at IS NULL AND id IN (
+    SELECT v.stored FROM namespace s
+    JOIN resource r ON r.namespace = s.id AND r.key = ?2
+    JOIN variant v ON v.resource = r.id AND v.stored IS NOT NULL
+    WHERE s.name = ?1 AND s.cleared_at IS NULL)";
+
+const REMOVE_RESOURCE: &str = "
+DELETE FROM variant WHERE resource = (
+    SELECT r.id FROM namespace s JOIN resource r ON r.namespace = s.id AND r.key = ?2
+    WHERE s.name = ?1 AND s.cleared_at IS NULL)";
+
+const RETIRE_VERSION: &str = "
+UPDATE body SET gone_at = ?5 WHERE gone_at IS NULL AND id IN (
+    SELECT v.stored FROM namespace s
+    JOIN resource r ON r.namespace = s.id AND r.key = ?2
+    JOIN variant v ON v.resource = r.id AND v.body = ?3 AND v.heads = ?4
+    WHERE s.name = ?1 AND s.cleared_at IS NULL)";
+
+const REMOVE_VERSION: &str = "
+DELETE FROM variant WHERE resource = (
+    SELECT r.id FROM namespace s JOIN resource r ON r.namespace = s.id AND r.key = ?2
+    WHERE s.name = ?1 AND s.cleared_at IS NULL) AND body = ?3 AND heads = ?4
+RETURNING dead_at > ?5";
+
+impl fmt::Display for SqliteStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sqlite ({}, namespace {})", self.inner.database.name(), self.inner.namespace)
+    }
+}
