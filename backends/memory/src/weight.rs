@@ -1,8 +1,9 @@
 use cache_api::{Frame, Result, StoredHead};
 
-/// What a record, a variant or a body costs beside its content: the nodes of map and eviction list, cells,
-/// identifiers. Measured with small entries, see the README.
-pub(crate) const OVERHEAD: u64 = 512;
+/// What a record costs beside its variants, and a variant beside head and body: the nodes of map and eviction
+/// list, cells, identifiers. 10^6 entries with 2 header fields and 64 bytes took 2,440 bytes each, 10^4
+/// entries with 12 fields 3,950.
+pub(crate) const OVERHEAD: u64 = 1024;
 
 /// What a header field costs beside its name and value.
 const FIELD: usize = 96;

@@ -1,5 +1,7 @@
 //! What only this storage does: weights, eviction, and what outlives it.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
