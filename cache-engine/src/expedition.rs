@@ -231,7 +231,7 @@ impl<N: Network> Expedition<N> {
         let mut cached = Response::new(body);
         *cached.status_mut() = head.status;
         *cached.version_mut() = head.version;
-        *cached.headers_mut() = head.headers.clone();
+        *cached.headers_mut() = policy::end_to_end(head.headers);
         let mut info = self.info(Source::Origin, after);
         (info.stored, info.variant) = (true, Some(sink.place().variant));
         let (extensions, wire) = N::into_parts(response);
