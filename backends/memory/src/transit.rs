@@ -28,14 +28,17 @@ pub(crate) struct Transit {
 #[derive(Debug, Default)]
 struct State {
     bodies: HashMap<BodyId, Held>,
-    /// After which instant each is let go.
-    deadlines: BTreeSet<(SystemTime, BodyId)>,
+    /// After which instant each is let go; of those due at once, the one that came first.
+    deadlines: BTreeSet<(SystemTime, u64, BodyId)>,
+    /// How many bodies came so far.
+    arrivals: u64,
     bytes: u64,
 }
 
 #[derive(Debug)]
 struct Held {
     until: SystemTime,
+    arrival: u64,
     bytes: u64,
     stage: Stage,
 }
@@ -68,7 +71,7 @@ impl Transit {
             return Err(error(ErrorKind::Misuse, "writer").with_message("the body id was used before"));
         }
         state.make_room(self.room, OVERHEAD)?;
-        state.insert(id, Held { until, bytes: OVERHEAD, stage: Stage::Writing(Vec::new()) });
+        state.insert(id, until, OVERHEAD, Stage::Writing(Vec::new()));
         self.publish_due(&state);
         Ok(())
     }
@@ -115,9 +118,12 @@ impl Transit {
         }
     }
 
-    /// Forgets a body that was given up, or that a record holds now.
+    /// Forgets a body that was given up, or that a record holds now; not one that a record let go already.
     pub(crate) fn forget(&self, id: BodyId) {
-        self.lock().remove(id);
+        let mut state = self.lock();
+        if !state.is_retired(&id) {
+            state.remove(id);
+        }
     }
 
     /// Keeps bodies readable that a record lets go.
@@ -129,7 +135,7 @@ impl Transit {
         for Retired { id, frames, bytes, until } in retired {
             state.remove(id);
             if state.make_room(self.room, bytes).is_ok() {
-                state.insert(id, Held { until, bytes, stage: Stage::Retired(frames) });
+                state.insert(id, until, bytes, Stage::Retired(frames));
             }
         }
         self.publish_due(&state);
@@ -152,7 +158,7 @@ impl Transit {
         }
         let mut state = self.lock();
         let mut swept = 0;
-        while let Some((_, id)) = state.deadlines.first().copied().filter(|(until, _)| *until < now) {
+        while let Some((_, _, id)) = state.deadlines.first().copied().filter(|(until, ..)| *until < now) {
             state.remove(id);
             swept += 1;
         }
@@ -166,7 +172,7 @@ impl Transit {
     }
 
     fn publish_due(&self, state: &State) {
-        let due = state.deadlines.first().map_or(u64::MAX, |(until, _)| seconds(*until));
+        let due = state.deadlines.first().map_or(u64::MAX, |(until, ..)| seconds(*until));
         self.due.store(due, Ordering::Relaxed);
     }
 
@@ -176,17 +182,23 @@ impl Transit {
 }
 
 impl State {
-    fn insert(&mut self, id: BodyId, held: Held) {
-        self.deadlines.insert((held.until, id));
-        self.bytes = self.bytes.saturating_add(held.bytes);
-        self.bodies.insert(id, held);
+    fn insert(&mut self, id: BodyId, until: SystemTime, bytes: u64, stage: Stage) {
+        let arrival = self.arrivals;
+        self.arrivals = arrival.wrapping_add(1);
+        self.deadlines.insert((until, arrival, id));
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.bodies.insert(id, Held { until, arrival, bytes, stage });
     }
 
     fn remove(&mut self, id: BodyId) {
         if let Some(held) = self.bodies.remove(&id) {
-            self.deadlines.remove(&(held.until, id));
+            self.deadlines.remove(&(held.until, held.arrival, id));
             self.bytes = self.bytes.saturating_sub(held.bytes);
         }
+    }
+
+    fn is_retired(&self, id: &BodyId) -> bool {
+        matches!(self.bodies.get(id), Some(Held { stage: Stage::Retired(_), .. }))
     }
 
     /// Makes room for `bytes` more, at the cost of retired bodies.
@@ -195,9 +207,8 @@ impl State {
         if free(self) {
             return Ok(());
         }
-        let is_retired =
-            |id: &BodyId| matches!(self.bodies.get(id), Some(Held { stage: Stage::Retired(_), .. }));
-        let retired: Vec<_> = self.deadlines.iter().map(|(_, id)| *id).filter(is_retired).collect();
+        let retired = self.deadlines.iter().map(|(.., id)| *id).filter(|id| self.is_retired(id));
+        let retired: Vec<_> = retired.collect();
         for id in retired {
             self.remove(id);
             if free(self) {

@@ -275,6 +275,47 @@ async fn no_removal_is_undone_under_load() {
     }
 }
 
+/// Bodies wander from transit into their record and back while they are read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_body_that_was_looked_up_can_be_read() {
+    let storage = MemoryStorage::builder().max_capacity(512 * MIB as u64).build().unwrap();
+    let write = |variant: u8| {
+        let storage = storage.clone();
+        tokio::spawn(async move {
+            for _ in 0..2000 {
+                let seen = storage.lookup(&key(1), now()).await.unwrap();
+                let id = BodyId::random().unwrap();
+                let mut writer = storage.writer(seen.ticket(), id, now()).await.unwrap();
+                writer.write(frame(key(1), id, 10)).await.unwrap();
+                let read = || async { storage.read(&key(1), id, 0..1).await.unwrap() };
+                read().await;
+                let body = Change::Put(Body::Stored(writer.finish(10).await.unwrap()));
+                let entry = entry(key(1), VariantId::from_bytes([variant; 16]));
+                storage.commit(seen.ticket(), entry, body, now()).await.unwrap();
+                read().await;
+                if variant == 0 {
+                    storage.remove(&key(1), None, now()).await.unwrap();
+                    read().await;
+                }
+            }
+        })
+    };
+    let writers = [write(0), write(1), write(1)];
+    while !writers.iter().all(|writer| writer.is_finished()) {
+        for variant in storage.lookup(&key(1), now()).await.unwrap().variants() {
+            storage.read(&key(1), variant.version.body, 0..1).await.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    storage.abilities().listing.unwrap().clear(now()).await.unwrap();
+    storage.abilities().listing.unwrap().sweep(now() + hours(1)).await.unwrap();
+    let debug = format!("{storage:?}");
+    assert!(debug.contains("resources: 0, bytes: 0, in_flight_bytes: 0"), "{debug}");
+}
+
 #[tokio::test]
 async fn names_itself_and_shows_no_content() {
     let storage = MemoryStorage::new();
