@@ -32,13 +32,6 @@ impl Clock {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.passed.fetch_add(millis, Ordering::SeqCst);
     }
-
-    /// Moves the clock forward to that instant, if it is not there yet.
-    pub(crate) fn advance_to(&self, instant: SystemTime) {
-        if let Ok(left) = instant.duration_since(self.now()) {
-            self.advance(left);
-        }
-    }
 }
 
 /// `time + by`, or `time` where no such instant exists.

@@ -2,10 +2,47 @@
 
 use crate::case::Case;
 
+mod bodies;
+mod cancellation;
 mod contract;
+mod expiry;
+mod garbage;
+mod heads;
+mod isolation;
+mod leases;
+mod listing;
+mod persistence;
+mod races;
 mod round_trip;
+mod sweep;
+mod tags;
+mod touch;
+mod two_handles;
+mod variants;
+mod versions;
+mod writers;
 
-const GROUPS: &[&[Case]] = &[contract::CASES, round_trip::CASES];
+const GROUPS: &[&[Case]] = &[
+    contract::CASES,
+    round_trip::CASES,
+    heads::CASES,
+    variants::CASES,
+    versions::CASES,
+    writers::CASES,
+    bodies::CASES,
+    cancellation::CASES,
+    races::CASES,
+    expiry::CASES,
+    isolation::CASES,
+    listing::CASES,
+    tags::CASES,
+    leases::CASES,
+    touch::CASES,
+    sweep::CASES,
+    garbage::CASES,
+    persistence::CASES,
+    two_handles::CASES,
+];
 
 /// All cases in the order of their groups.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {

@@ -1,0 +1,174 @@
+//! A future dropped at any await leaves the variant whole or absent, and the storage at work.
+
+use cache_api::{BodyId, FRAME_SIZE};
+
+use crate::{
+    bench::Bench,
+    case::cases,
+    draft::Draft,
+    failure::{Context, Outcome, ensure},
+    step::{MAX_POLLS, cut_off},
+    store::{Store, find},
+};
+
+cases!["cancellation"; commit, commit_inline, commit_over_another, new_head, write, lookup, read, removal];
+
+/// Fails the case unless the resource holds one of these whole, or nothing where that is allowed; then unless
+/// the storage still works.
+async fn one_of(bench: &Bench, store: &Store, drafts: &[&Draft], or_nothing: bool, polls: u32) -> Outcome {
+    let [first, ..] = drafts else { return Ok(()) };
+    let found = store.lookup(&first.key).await.context(format!("after {polls} polls"))?;
+    if found.variants().is_empty() {
+        ensure!(or_nothing, "cut off after {polls} polls: expected the old or the new entry, found none");
+    } else {
+        let variant = find(&found, first.variant)?;
+        let mut last = Ok(());
+        for draft in drafts {
+            let whole = async {
+                store.check_head(variant, draft).await?;
+                store.check_body(variant, draft).await
+            };
+            last = whole.await;
+            if last.is_ok() {
+                break;
+            }
+        }
+        last.context(format!("cut off after {polls} polls: the entry is torn"))?;
+    }
+    let next = bench.draft(first.key);
+    store.put(&next).await.context(format!("a write after one cut off after {polls} polls"))?;
+    store.check(&next).await?;
+    Ok(())
+}
+
+async fn commit(bench: Bench) -> Outcome {
+    cut_commits(bench, 2 * FRAME_SIZE as u64).await
+}
+
+async fn commit_inline(bench: Bench) -> Outcome {
+    cut_commits(bench, 3000).await
+}
+
+async fn cut_commits(bench: Bench, len: u64) -> Outcome {
+    let store = bench.open().await?;
+    for polls in 0..MAX_POLLS {
+        let draft = bench.draft(bench.key(bench.seed())).len(bench.seed(), len);
+        let pending = store.begin(&draft).await?;
+        let ready = cut_off(store.commit(&pending), polls).await;
+        one_of(&bench, &store, &[&draft], ready.is_none(), polls).await?;
+        if ready.transpose()?.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn commit_over_another(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    for polls in 0..MAX_POLLS {
+        let key = bench.key(bench.seed());
+        let old = bench.draft(key).stored();
+        store.put(&old).await?;
+        let new = bench.draft(key).len(bench.seed(), 300_000);
+        let pending = store.begin(&new).await?;
+        let ready = cut_off(store.commit(&pending), polls).await.transpose()?;
+        one_of(&bench, &store, &[&old, &new], false, polls).await?;
+        if ready.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn new_head(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    for polls in 0..MAX_POLLS {
+        let old = bench.draft(bench.key(bench.seed())).stored();
+        let version = store.put(&old).await?.version;
+        let new = old.clone().header("x-fresh", http::HeaderValue::from_static("1"));
+        let found = store.lookup(&old.key).await?;
+        let pending = store.freshen(found.ticket(), &new, version);
+        let ready = cut_off(store.commit(&pending), polls).await.transpose()?;
+        one_of(&bench, &store, &[&old, &new], false, polls).await?;
+        if ready.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn write(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    for polls in 0..MAX_POLLS {
+        let draft = bench.draft(bench.key(bench.seed())).len(bench.seed(), 2 * FRAME_SIZE as u64);
+        let ticket = store.lookup(&draft.key).await?.ticket().clone();
+        let id = BodyId::random()?;
+        let writing = async {
+            let mut writer = store.writer(&ticket, id).await?;
+            writer.write(store.frame(&draft, id, 0)).await.context("write")?;
+            writer.write(store.frame(&draft, id, 1)).await.context("write")?;
+            writer.finish(draft.payload.len()).await.context("finish")
+        };
+        let ready = cut_off(writing, polls).await.transpose()?;
+        store.absent(&draft.key, "a write that was cut off").await?;
+        one_of(&bench, &store, &[&draft], true, polls).await?;
+        if ready.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Many of them: a connection lost at each would be missed.
+async fn lookup(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    let draft = bench.draft(bench.key(1));
+    store.put(&draft).await?;
+    for polls in 0..MAX_POLLS {
+        let mut ended = false;
+        for _ in 0..10 {
+            ended = cut_off(store.lookup(&draft.key), polls).await.transpose()?.is_some();
+        }
+        store.check(&draft).await.context(format!("after lookups cut off after {polls} polls"))?;
+        if ended {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn read(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    let draft = bench.draft(bench.key(1)).len(bench.seed(), 3 * FRAME_SIZE as u64);
+    store.put(&draft).await?;
+    let body = store.check(&draft).await?.body;
+    for polls in 0..MAX_POLLS {
+        let mut ended = false;
+        for _ in 0..10 {
+            let reading = store.frames(draft.key, draft.variant, &body, 0..3);
+            ended = cut_off(reading, polls).await.transpose()?.is_some();
+        }
+        store.check(&draft).await.context(format!("after reads cut off after {polls} polls"))?;
+        if ended {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn removal(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    for polls in 0..MAX_POLLS {
+        let draft = bench.draft(bench.key(bench.seed())).stored();
+        store.put(&draft).await?;
+        let ready = cut_off(store.remove(&draft.key), polls).await.transpose()?;
+        if ready.is_some() {
+            store.absent(&draft.key, "a removal that was acknowledged").await?;
+        }
+        one_of(&bench, &store, &[&draft], true, polls).await?;
+        if ready.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
