@@ -99,7 +99,7 @@ impl Listing for SqliteStorage {
         write.execute(inner.sql(NEW_NAMESPACE)).await?;
         write.commit().await?;
         // All is out of sight; the rows go now, or with the next sweeps.
-        inner.delete_cleared(now).await;
+        inner.delete_cleared().await;
         Ok(total(&live, 0))
     }
 

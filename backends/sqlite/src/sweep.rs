@@ -70,11 +70,11 @@ impl Inner {
     }
 
     /// Deletes the rows that `clear` put out of sight.
-    pub(crate) async fn delete_cleared(&self, now: SystemTime) {
+    pub(crate) async fn delete_cleared(&self) {
         loop {
             let batch = async {
                 let mut write = self.database.begin("clear").await?;
-                let rows = self.sweep_cleared(&mut write, now).await?;
+                let rows = self.sweep_cleared(&mut write).await?;
                 write.commit().await?;
                 Ok(rows)
             };
@@ -93,7 +93,7 @@ impl Inner {
         write.execute(of(RETIRE_DEAD).bind(self.read_grace())).await?;
         batch.swept.entries = write.execute(of(DROP_DEAD)).await?;
         batch.rows += batch.swept.entries;
-        batch.rows += self.sweep_cleared(&mut write, now).await?;
+        batch.rows += self.sweep_cleared(&mut write).await?;
         let oldest = nanos(now).saturating_sub(duration_nanos(self.limits.max_write));
         batch.rows += write.execute(of(RETIRE_PENDING).bind(oldest)).await?;
         let frames = self.sql(DROP_FRAMES).bind(nanos(now)).bind(BATCH).bind(FRAMES);
@@ -107,22 +107,19 @@ impl Inner {
         Ok(batch)
     }
 
-    /// Deletes what a `clear` left behind.
-    async fn sweep_cleared(&self, write: &mut Write<'_>, now: SystemTime) -> Result<u64> {
-        let cleared = write.fetch(self.sql(CLEARED)).await?;
-        let Some((namespace, at)) = cleared.first().and_then(|row| Some((get(row, 0)?, get(row, 1)?))) else {
+    /// Deletes what a `clear` left behind. Bodies that were being written go with the other pending ones:
+    /// their writers learn from the commit.
+    async fn sweep_cleared(&self, write: &mut Write<'_>) -> Result<u64> {
+        if write.fetch(self.sql(CLEARED)).await?.is_empty() {
             return Ok(0);
-        };
-        let (namespace, at): (i64, i64) = (namespace, at);
-        let of = |sql| query(sql).bind(namespace).bind(BATCH);
-        let gone_at = at.saturating_add(self.read_grace());
-        write.execute(of(RETIRE_CLEARED).bind(gone_at)).await?;
+        }
+        let of = |sql| self.sql(sql).bind(BATCH);
+        write.execute(of(RETIRE_CLEARED).bind(self.read_grace())).await?;
         let mut rows = 0;
         for sql in [DROP_CLEARED, DROP_CLEARED_RESOURCES, DROP_CLEARED_TAGS, DROP_CLEARED_LEASES] {
             rows += write.execute(of(sql)).await?;
         }
-        rows += write.execute(of(RETIRE_CLEARED_PENDING).bind(nanos(now))).await?;
-        rows += write.execute(query(DROP_NAMESPACE).bind(namespace)).await?;
+        rows += write.execute(self.sql(DROP_NAMESPACES)).await?;
         Ok(rows)
     }
 
@@ -241,41 +238,42 @@ DELETE FROM lease WHERE (namespace, key) IN (SELECT l.namespace, l.key FROM name
     WHERE s.name = ?1 AND s.cleared_at IS NULL LIMIT ?3)";
 
 const CLEARED: &str = "
-SELECT id, cleared_at FROM namespace WHERE name = ?1 AND cleared_at IS NOT NULL LIMIT 1";
+SELECT id FROM namespace WHERE name = ?1 AND cleared_at IS NOT NULL LIMIT 1";
 
 const RETIRE_CLEARED: &str = "
-UPDATE body SET gone_at = ?3 WHERE gone_at IS NULL AND id IN (
-    SELECT stored FROM variant WHERE id IN (
-        SELECT id FROM variant WHERE namespace = ?1 ORDER BY dead_at, id LIMIT ?2))";
+UPDATE body SET gone_at = gone.cleared_at + ?3
+FROM (SELECT v.stored, s.cleared_at FROM namespace s JOIN variant v ON v.namespace = s.id
+    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL ORDER BY s.id, v.dead_at, v.id LIMIT ?2) gone
+WHERE body.id = gone.stored AND body.gone_at IS NULL";
 
 const DROP_CLEARED: &str = "
-DELETE FROM variant WHERE id IN (
-    SELECT id FROM variant WHERE namespace = ?1 ORDER BY dead_at, id LIMIT ?2)";
+DELETE FROM variant WHERE id IN (SELECT v.id FROM namespace s JOIN variant v ON v.namespace = s.id
+    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL ORDER BY s.id, v.dead_at, v.id LIMIT ?2)";
 
 const DROP_CLEARED_RESOURCES: &str = "
-DELETE FROM resource WHERE id IN (SELECT r.id FROM resource r WHERE r.namespace = ?1
-    AND NOT EXISTS (SELECT 1 FROM variant WHERE resource = r.id) LIMIT ?2)";
+DELETE FROM resource WHERE id IN (SELECT r.id FROM namespace s JOIN resource r ON r.namespace = s.id
+    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM variant WHERE resource = r.id) LIMIT ?2)";
 
 const DROP_CLEARED_TAGS: &str = "
-DELETE FROM tag_tombstone WHERE namespace = ?1 AND tag IN (
-    SELECT tag FROM tag_tombstone WHERE namespace = ?1 LIMIT ?2)";
+DELETE FROM tag_tombstone WHERE (namespace, tag) IN (SELECT t.namespace, t.tag FROM namespace s
+    JOIN tag_tombstone t ON t.namespace = s.id
+    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL LIMIT ?2)";
 
 const DROP_CLEARED_LEASES: &str = "
-DELETE FROM lease WHERE namespace = ?1 AND key IN (SELECT key FROM lease WHERE namespace = ?1 LIMIT ?2)";
+DELETE FROM lease WHERE (namespace, key) IN (SELECT l.namespace, l.key FROM namespace s
+    JOIN lease l ON l.namespace = s.id
+    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL LIMIT ?2)";
 
-/// Bodies that were being written: their commits are refused.
-const RETIRE_CLEARED_PENDING: &str = "
-UPDATE body SET gone_at = ?3 WHERE id IN (
-    SELECT id FROM body WHERE namespace = ?1 AND committed = 0 AND gone_at IS NULL LIMIT ?2)";
-
-const DROP_NAMESPACE: &str = "
-DELETE FROM namespace WHERE id = ?1
-    AND NOT EXISTS (SELECT 1 FROM variant WHERE namespace = ?1)
-    AND NOT EXISTS (SELECT 1 FROM resource WHERE namespace = ?1)
-    AND NOT EXISTS (SELECT 1 FROM tag_tombstone WHERE namespace = ?1)
-    AND NOT EXISTS (SELECT 1 FROM lease WHERE namespace = ?1)
-    AND NOT EXISTS (SELECT 1 FROM body WHERE namespace = ?1 AND committed = 0 AND gone_at IS NULL)
-    AND NOT EXISTS (SELECT 1 FROM body WHERE namespace = ?1 AND gone_at IS NOT NULL)";
+/// Those of which nothing is left.
+const DROP_NAMESPACES: &str = "
+DELETE FROM namespace AS s WHERE name = ?1 AND cleared_at IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM variant v WHERE v.namespace = s.id)
+    AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.namespace = s.id)
+    AND NOT EXISTS (SELECT 1 FROM tag_tombstone t WHERE t.namespace = s.id)
+    AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.namespace = s.id)
+    AND NOT EXISTS (SELECT 1 FROM body b WHERE b.namespace = s.id AND b.committed = 0 AND b.gone_at IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM body b WHERE b.namespace = s.id AND b.gone_at IS NOT NULL)";
 
 const SIZES: &str = "SELECT live, retired FROM namespace WHERE name = ?1 AND cleared_at IS NULL";
 
