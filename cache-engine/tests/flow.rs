@@ -34,7 +34,7 @@ async fn a_head_is_served_out_of_a_get_and_a_range_out_of_the_whole() {
         let reply = Reply::new(200, &[("cache-control", "max-age=60"), ("etag", "\"a\"")], whole.clone());
         async { Ok(reply) }
     }));
-    assert_eq!(bench.get().await.body, body);
+    assert!(bench.get().await.body == body);
     let mut head = get();
     head.method = Method::HEAD;
     let head = bench.send(head).await;
@@ -50,7 +50,7 @@ async fn a_head_is_served_out_of_a_get_and_a_range_out_of_the_whole() {
         let part = bench.send(with_field(get(), "range", range)).await;
         assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{range}");
         assert_eq!(part.headers[header::CONTENT_RANGE], format!("bytes {first}-{last}/700000"));
-        assert_eq!(part.body, body.slice(first..=last), "{range}");
+        assert!(part.body == body.slice(first..=last), "{range}");
     }
     let outside = bench.send(with_field(get(), "range", "bytes=700000-")).await;
     assert_eq!(outside.status, StatusCode::RANGE_NOT_SATISFIABLE);
