@@ -1,0 +1,243 @@
+//! A storage that fails, hangs or holds garbage is never the caller's failure.
+
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+mod support;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use cache_api::{
+    Abilities, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Error, ErrorKind, Frame, Limits,
+    Namespace, Resource, Result, Storage, StoredBody, StoredHead, Ticket, VariantId, Version,
+};
+use cache_engine::Source;
+use futures_util::stream;
+use support::{Bench, Got, Origin, Reply, chunked, get, memory, pattern, settle};
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Error(ErrorKind),
+    Hang,
+}
+
+/// A storage whose operations fail as told.
+#[derive(Clone, Debug)]
+struct Faulty {
+    inner: Arc<dyn Storage>,
+    faults: Arc<Mutex<HashMap<&'static str, Fault>>>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Faulty {
+    fn new() -> Self {
+        Self { inner: memory(), faults: Arc::default(), calls: Arc::default() }
+    }
+
+    fn set(&self, operation: &'static str, fault: Option<Fault>) {
+        let mut faults = self.faults.lock().unwrap();
+        match fault {
+            Some(fault) => faults.insert(operation, fault),
+            None => faults.remove(operation),
+        };
+    }
+
+    async fn pass(&self, operation: &'static str) -> Result<()> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let fault = self.faults.lock().unwrap().get(operation).copied();
+        match fault {
+            None => Ok(()),
+            Some(Fault::Error(kind)) => Err(Error::new(kind, operation)),
+            Some(Fault::Hang) => std::future::pending().await,
+        }
+    }
+}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("faulty")
+    }
+}
+
+#[async_trait::async_trait]
+impl Storage for Faulty {
+    fn namespace(&self) -> &Namespace {
+        self.inner.namespace()
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    async fn lookup(&self, key: &CacheKey, now: SystemTime) -> Result<Resource> {
+        self.pass("lookup").await?;
+        self.inner.lookup(key, now).await
+    }
+
+    async fn read(&self, key: &CacheKey, body: BodyId, frames: Range<u32>) -> Result<Vec<Frame>> {
+        self.pass("read").await?;
+        self.inner.read(key, body, frames).await
+    }
+
+    async fn writer(&self, ticket: &Ticket, body: BodyId, now: SystemTime) -> Result<Box<dyn BodyWriter>> {
+        self.pass("writer").await?;
+        Ok(Box::new(FaultyWriter(self.clone(), self.inner.writer(ticket, body, now).await?)))
+    }
+
+    async fn commit(
+        &self,
+        ticket: &Ticket,
+        entry: Entry,
+        change: Change,
+        now: SystemTime,
+    ) -> Result<Committed> {
+        self.pass("commit").await?;
+        self.inner.commit(ticket, entry, change, now).await
+    }
+
+    async fn remove(&self, key: &CacheKey, only: Option<Version>, now: SystemTime) -> Result<u64> {
+        self.pass("remove").await?;
+        self.inner.remove(key, only, now).await
+    }
+
+    fn abilities(&self) -> Abilities<'_> {
+        Abilities::none()
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct FaultyWriter(Faulty, Box<dyn BodyWriter>);
+
+#[async_trait::async_trait]
+impl BodyWriter for FaultyWriter {
+    async fn write(&mut self, frame: Frame) -> Result<()> {
+        self.0.pass("write").await?;
+        self.1.write(frame).await
+    }
+
+    async fn finish(self: Box<Self>, len: u64) -> Result<StoredBody> {
+        self.0.pass("finish").await?;
+        self.1.finish(len).await
+    }
+}
+
+fn bench(storage: &Faulty, len: usize) -> (Bench, Bytes) {
+    let whole = pattern(len);
+    let origin = Origin::new({
+        let whole = whole.clone();
+        move |_, _| {
+            let fields = [("cache-control", "max-age=60"), ("etag", "\"a\"")];
+            let reply = Reply::streamed(200, &fields, stream::iter(chunked(&whole)));
+            async { Ok(reply) }
+        }
+    });
+    let bench = Bench::with(origin, Arc::new(storage.clone()), |builder| {
+        builder.read_deadline(Duration::from_millis(20)).write_deadline(Duration::from_millis(20))
+    });
+    (bench, whole)
+}
+
+#[tokio::test]
+async fn every_operation_may_fail_or_hang() {
+    for operation in ["lookup", "writer", "write", "finish", "commit", "remove", "read"] {
+        for fault in [Fault::Error(ErrorKind::Unavailable), Fault::Error(ErrorKind::Full), Fault::Hang] {
+            for len in [100, 2_000_000] {
+                let storage = Faulty::new();
+                storage.set(operation, Some(fault));
+                let (bench, whole) = bench(&storage, len);
+                for _ in 0..3 {
+                    assert!(bench.get().await.body == whole, "{operation} {fault:?} {len}");
+                }
+                // When the storage is back, it is used again.
+                storage.set(operation, None);
+                bench.get().await;
+                let requests = bench.origin.requests();
+                assert_eq!(bench.get().await.info.source, Source::Store, "{operation} {fault:?} {len}");
+                assert_eq!(bench.origin.requests(), requests);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn fail_closed_says_so() {
+    let storage = Faulty::new();
+    storage.set("lookup", Some(Fault::Error(ErrorKind::Unavailable)));
+    let origin = Origin::always(200, &[], "x");
+    let bench = Bench::with(origin, Arc::new(storage.clone()), |builder| builder.fail_closed(true));
+    let error = bench.engine.handle(get()).await.unwrap_err();
+    assert!(matches!(error, cache_engine::Error::Storage(error) if error.is_transient()));
+    assert_eq!(bench.origin.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_storage_that_stops_in_the_middle_of_a_body_does_not_stop_the_body() {
+    for fault in [Fault::Error(ErrorKind::Full), Fault::Hang] {
+        let storage = Faulty::new();
+        let (bench, whole) = bench(&storage, 4_000_000);
+        let unread = bench.engine.handle(get()).await.unwrap();
+        settle().await;
+        storage.set("write", Some(fault));
+        assert!(Got::of(unread).await.unwrap().body == whole);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_gone_is_fetched_again() {
+    let storage = Faulty::new();
+    let (bench, whole) = bench(&storage, 1_000_000);
+    bench.get().await;
+    storage.set("read", Some(Fault::Error(ErrorKind::Gone)));
+    assert!(bench.get().await.body == whole);
+    storage.set("read", None);
+    assert!(bench.get().await.body == whole);
+    assert_eq!(bench.origin.requests(), 2);
+}
+
+#[tokio::test]
+async fn garbage_in_the_store_is_a_miss() {
+    let storage = Faulty::new();
+    let (bench, whole) = bench(&storage, 100);
+    let key = bench.get().await.info.key.unwrap();
+    let now = bench.now();
+    storage.remove(&key, None, now).await.unwrap();
+    for garbage in ["", "HC", "{\"an\":\"object\"}", &"x".repeat(100_000)] {
+        let found = storage.lookup(&key, now).await.unwrap();
+        let head = StoredHead::from_bytes(Bytes::copy_from_slice(garbage.as_bytes()));
+        let entry = Entry::new(key, VariantId::ONLY, head, now, now + Duration::from_secs(600));
+        let id = BodyId::random().unwrap();
+        let frame = Frame::from_bytes(Bytes::from_static(b"garbage"));
+        let body = cache_api::Body::Inline(cache_api::InlineBody { id, frame, len: 7 });
+        let stored = storage.commit(found.ticket(), entry, Change::Put(body), now).await.unwrap();
+        assert!(matches!(stored, Committed::Stored { .. }));
+        let requests = bench.origin.requests();
+        for _ in 0..2 {
+            assert!(bench.get().await.body == whole);
+        }
+        assert_eq!(bench.origin.requests(), requests + 1, "it was not replaced");
+    }
+}
+
+/// What a dead storage costs is bounded by its deadline, however much is asked of it.
+#[tokio::test]
+async fn a_hanging_storage_is_waited_for_no_longer_than_its_deadline() {
+    let storage = Faulty::new();
+    storage.set("lookup", Some(Fault::Hang));
+    let (bench, whole) = bench(&storage, 100);
+    let all = futures_util::future::join_all((0..200).map(|_| bench.get()));
+    let answers = tokio::time::timeout(Duration::from_secs(20), all).await.expect("the requests hang");
+    assert!(answers.iter().all(|answer| answer.body == whole));
+}
