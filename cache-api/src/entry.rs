@@ -137,7 +137,7 @@ pub struct Variant {
     pub head: StoredHead,
     /// Its body. A storage may return a body that was committed inline as a stored one of one frame.
     pub body: Body,
-    /// Its tags. A storage whose lookup does not read them returns none.
+    /// Its tags: who replaces a head gives them again.
     pub tags: Arc<[TagDigest]>,
     /// When it was stored, or its head last replaced.
     pub stored_at: SystemTime,
