@@ -1,38 +1,60 @@
 use std::{
     collections::HashMap,
     sync::{
-        PoisonError, RwLock, RwLockReadGuard,
+        Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use cache_api::{CacheKey, Epoch, Generation, TagDigest, Ticket};
 
-/// How many generation counters there are: 32 KiB of them.
-const STRIPES: usize = 4096;
+/// How many generation counters there are.
+const STRIPES: usize = 1024;
 
-/// The low bits of a stripe count the removals under way, the rest those that began or ended.
-const UNDER_WAY: u64 = 0xffff;
-const STEP: u64 = UNDER_WAY + 1;
+/// How many removed resources a stripe tells apart.
+const MAX_KEYS: usize = 8;
 
 /// A generation that no ticket holds.
-const REMOVING: Generation = Generation::from_bytes([0xff; 16]);
+const REMOVED: Generation = Generation::from_bytes([0xff; 16]);
 
 /// How many purged tags are told apart.
 const MAX_TAGS: usize = 4096;
 
 /// What removals leave behind so that commits with older tickets are refused.
 ///
-/// It does not lie in the cache, which may evict anything at any time, and its size is fixed. What it
-/// cannot tell apart (two resources of one stripe, tags purged long ago) is refused together.
+/// It does not lie in the cache, which may evict anything at any time, and its size is bounded: what was
+/// removed or purged longest ago is not told apart any more, and then too much is refused, never too little.
 #[derive(Debug)]
 pub(crate) struct Removals {
-    stripes: Box<[AtomicU64]>,
+    stripes: Box<[Stripe]>,
     /// Counts clears and purges by tag.
     epoch: AtomicU64,
     /// The epoch of the last clear.
     era: AtomicU64,
     tags: RwLock<PurgedTags>,
+}
+
+/// The removals of some of the keys.
+#[derive(Debug, Default)]
+struct Stripe {
+    /// Counts beginnings and ends of removals: the generation of all keys of the stripe.
+    count: AtomicU64,
+    removed: Mutex<RemovedKeys>,
+}
+
+#[derive(Debug, Default)]
+struct RemovedKeys {
+    last: Vec<RemovedKey>,
+    /// The count at which all others count as removed.
+    floor: u64,
+}
+
+#[derive(Debug)]
+struct RemovedKey {
+    key: CacheKey,
+    /// The count when a removal of it last began or ended.
+    at: u64,
+    under_way: u32,
 }
 
 #[derive(Debug, Default)]
@@ -49,14 +71,17 @@ pub(crate) struct TagsUnpurged<'a>(
     #[expect(dead_code, reason = "held")] Option<RwLockReadGuard<'a, PurgedTags>>,
 );
 
-/// While it lives, tickets of its stripe are of no use; afterwards only new ones are.
+/// While it lives, no ticket of the resource is of use; afterwards only new ones are.
 #[derive(Debug)]
-pub(crate) struct Removing<'a>(&'a AtomicU64);
+pub(crate) struct Removing<'a> {
+    stripe: &'a Stripe,
+    key: CacheKey,
+}
 
 impl Removals {
     pub(crate) fn new() -> Self {
         Self {
-            stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             epoch: AtomicU64::new(0),
             era: AtomicU64::new(0),
             tags: RwLock::default(),
@@ -65,22 +90,25 @@ impl Removals {
 
     /// The generation for a ticket; read before the record.
     pub(crate) fn generation(&self, key: &CacheKey) -> Generation {
-        Generation::from_counter(self.stripe(key).load(Ordering::SeqCst))
+        Generation::from_counter(self.stripe(key).count.load(Ordering::SeqCst))
     }
 
-    /// The generation that a ticket must have to commit.
-    pub(crate) fn committable(&self, key: &CacheKey) -> Generation {
-        match self.stripe(key).load(Ordering::SeqCst) {
-            value if value & UNDER_WAY == 0 => Generation::from_counter(value),
-            _ => REMOVING,
-        }
+    /// The generation that the ticket must have to commit: its own, unless the resource was removed since.
+    pub(crate) fn committable(&self, ticket: &Ticket) -> Generation {
+        let issued = number(ticket.generation().as_bytes());
+        let removed = self.stripe(ticket.key()).lock();
+        let stands = match removed.last.iter().find(|removed| removed.key == *ticket.key()) {
+            Some(removed) => removed.under_way == 0 && removed.at <= issued,
+            None => removed.floor <= issued,
+        };
+        if stands { ticket.generation() } else { REMOVED }
     }
 
     /// Begins the removal of a resource.
     pub(crate) fn begin(&self, key: &CacheKey) -> Removing<'_> {
         let stripe = self.stripe(key);
-        stripe.fetch_add(STEP + 1, Ordering::SeqCst);
-        Removing(stripe)
+        stripe.note(key, |under_way| under_way.saturating_add(1));
+        Removing { stripe, key: *key }
     }
 
     /// The epoch for a ticket; read before the [era](Self::era).
@@ -129,21 +157,54 @@ impl Removals {
         of.iter().all(|tag| purged_at(tag) <= issued).then(|| TagsUnpurged(Some(tags)))
     }
 
-    fn stripe(&self, key: &CacheKey) -> &AtomicU64 {
-        let [low, high, ..] = *key.as_bytes();
+    fn stripe(&self, key: &CacheKey) -> &Stripe {
+        let (words, _) = key.as_bytes().as_chunks();
+        // The high bits of a product depend on all bits of its factors.
+        let mix = |hash: u64, word: &[u8; 8]| {
+            (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        };
+        let [.., low, high] = words.iter().fold(0_u64, mix).to_le_bytes();
         let at = usize::from(u16::from_le_bytes([low, high])) % STRIPES;
         #[expect(clippy::indexing_slicing, reason = "there are STRIPES of them")]
         &self.stripes[at]
     }
 }
 
+impl Stripe {
+    /// Counts, and notes that a removal of the key begins or ends.
+    fn note(&self, key: &CacheKey, under_way: impl FnOnce(u32) -> u32) {
+        let removed = &mut *self.lock();
+        let at = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+        if let Some(removed) = removed.last.iter_mut().find(|removed| removed.key == *key) {
+            (removed.at, removed.under_way) = (at, under_way(removed.under_way));
+            return;
+        }
+        if removed.last.len() >= MAX_KEYS {
+            let ended = removed.last.iter().enumerate().filter(|(_, removed)| removed.under_way == 0);
+            if let Some((oldest, _)) = ended.min_by_key(|(_, removed)| removed.at) {
+                removed.floor = removed.floor.max(removed.last.swap_remove(oldest).at);
+            }
+        }
+        removed.last.push(RemovedKey { key: *key, at, under_way: under_way(0) });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RemovedKeys> {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Drop for Removing<'_> {
     fn drop(&mut self) {
-        self.0.fetch_add(STEP - 1, Ordering::SeqCst);
+        self.stripe.note(&self.key, |under_way| under_way.saturating_sub(1));
     }
 }
 
 /// The epoch of a ticket as a number.
 pub(crate) fn issued_in(ticket: &Ticket) -> u64 {
-    u64::try_from(u128::from_be_bytes(*ticket.epoch().as_bytes())).unwrap_or(0)
+    number(ticket.epoch().as_bytes())
+}
+
+/// The counter in an identifier.
+fn number(bytes: &[u8; 16]) -> u64 {
+    u64::try_from(u128::from_be_bytes(*bytes)).unwrap_or(0)
 }

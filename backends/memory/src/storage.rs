@@ -188,7 +188,7 @@ impl Shared {
             candidate.stored = pending.as_ref().and_then(|body| self.transit.finished(body));
             let absent = Slot::empty(era);
             let visible = slot.filter(|slot| slot.era() == era).unwrap_or(&absent);
-            let generation = self.removals.committable(&key);
+            let generation = self.removals.committable(candidate.ticket);
             let (committed, mut edit) =
                 visible.commit(candidate, generation, self.bounds, now, &self.limits)?;
             if let (Some(past), Next::Put(_)) = (slot.filter(|slot| slot.era() != era), &edit.next) {

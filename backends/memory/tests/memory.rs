@@ -301,7 +301,7 @@ async fn a_body_that_was_looked_up_can_be_read() {
         })
     };
     let writers = [write(0), write(1), write(1)];
-    while !writers.iter().all(|writer| writer.is_finished()) {
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
         for variant in storage.lookup(&key(1), now()).await.unwrap().variants() {
             storage.read(&key(1), variant.version.body, 0..1).await.unwrap();
         }
