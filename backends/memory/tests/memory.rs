@@ -155,6 +155,27 @@ async fn a_generation_survives_eviction() {
 }
 
 #[tokio::test]
+async fn more_removals_than_are_told_apart_refuse_more_never_less() {
+    let storage = MemoryStorage::new();
+    let before = storage.lookup(&key(0), now()).await.unwrap();
+    storage.remove(&key(0), None, now()).await.unwrap();
+    for n in 1..=1000 {
+        storage.remove(&key(n), None, now()).await.unwrap();
+    }
+    let unrelated = storage.lookup(&key(5000), now()).await.unwrap();
+    let stored = put(&storage, &unrelated, inline(key(5000), 100)).await;
+    assert!(matches!(stored, Committed::Stored { .. }), "{stored:?}");
+    for n in 1000..=50_000 {
+        storage.remove(&key(n), None, now()).await.unwrap();
+    }
+    let late = put(&storage, &before, inline(key(0), 100)).await;
+    assert_eq!(late, Committed::Refused(Refusal::Removed));
+    let again = storage.lookup(&key(0), now()).await.unwrap();
+    let fresh = put(&storage, &again, inline(key(0), 100)).await;
+    assert!(matches!(fresh, Committed::Stored { .. }), "{fresh:?}");
+}
+
+#[tokio::test]
 async fn too_large_is_refused_early() {
     let storage = MemoryStorage::builder()
         .max_capacity(64 * MIB as u64)
