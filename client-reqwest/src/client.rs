@@ -1,17 +1,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use cache_api::Storage;
 use http::{Extensions, Method};
 use reqwest::{IntoUrl, Request, Response};
 
 use crate::builder::CachedClientBuilder;
-use crate::controls::Controls;
+use crate::cache::Cache;
+use crate::controls::Steering;
 use crate::error::Error;
-use crate::hop::{Hop, HopRequest};
 use crate::layers::Layers;
 use crate::redact::HeaderNames;
 use crate::request::{RequestBuilder, open};
-use crate::response::HopResponse;
 
 /// An HTTP client like [`reqwest::Client`], with a cache.
 ///
@@ -33,20 +33,13 @@ pub struct CachedClient {
 }
 
 struct Inner {
-    wire: reqwest::Client,
     cache: Cache,
     layers: Layers,
 }
 
-/// What answers the hops of a client.
-pub(crate) enum Cache {
-    /// Nothing is cached.
-    Disabled,
-}
-
 impl CachedClient {
-    pub(crate) fn new(wire: reqwest::Client, cache: Cache, layers: Layers) -> Self {
-        Self { inner: Arc::new(Inner { wire, cache, layers }) }
+    pub(crate) fn new(cache: Cache, layers: Layers) -> Self {
+        Self { inner: Arc::new(Inner { cache, layers }) }
     }
 
     /// A builder, which starts in RFC 9111 mode with a private cache in memory.
@@ -66,8 +59,7 @@ impl CachedClient {
     #[cfg(feature = "sqlite")]
     #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
     pub async fn for_app(name: &str) -> Result<Self, Error> {
-        let file = crate::app::cache_file(name)?;
-        Self::builder().storage_url(format!("sqlite://{}", file.display())).build().await
+        Self::builder().app(name).build().await
     }
 
     /// Starts a `GET` request.
@@ -103,7 +95,7 @@ impl CachedClient {
     /// Starts a request. Credentials in the URL become basic authentication and leave the URL. A URL that is
     /// not valid is the error of [`RequestBuilder::send`].
     pub fn request<U: IntoUrl>(&self, method: Method, url: U) -> RequestBuilder {
-        let request = self.inner.wire.request(method, url).build().map_err(Error::from);
+        let request = self.wire().request(method, url).build().map_err(Error::from);
         RequestBuilder::new(self.clone(), request)
     }
 
@@ -114,38 +106,44 @@ impl CachedClient {
     pub fn execute(&self, request: Request) -> impl Future<Output = Result<Response, Error>> + Send + use<> {
         let client = self.clone();
         async move {
-            let (request, controls, extensions) = open(client.wire(), request)?;
-            client.dispatch(request, controls, extensions).await
+            let (request, steering, extensions) = open(client.wire(), request)?;
+            client.dispatch(request, steering, extensions).await
         }
     }
 
-    /// Waits for the cache's work in the background: refreshes and writes. The client stays usable; dropping it
-    /// without closing is safe, and loses at most such work.
+    /// Waits for what is being stored and refreshed in the background, and closes the storage, for all who share
+    /// it. A failure of the storage is a `tracing` event.
+    ///
+    /// The client stays usable, without its cache. Dropping it without closing is safe, and loses at most such work;
+    /// a second `close` does nothing.
     pub async fn close(&self) {
+        if let Cache::Enabled(engine, _) = &self.inner.cache
+            && let Err(error) = engine.close().await
+        {
+            tracing::warn!(%error, "the cache's storage did not close");
+        }
+    }
+
+    /// Where the answers are kept; `None` of a client whose cache is disabled.
+    #[must_use]
+    pub fn storage(&self) -> Option<&Arc<dyn Storage>> {
         match &self.inner.cache {
-            Cache::Disabled => {}
+            Cache::Disabled(_) => None,
+            Cache::Enabled(engine, _) => engine.storage(),
         }
     }
 
     pub(crate) fn wire(&self) -> &reqwest::Client {
-        &self.inner.wire
+        self.inner.cache.wire()
     }
 
     pub(crate) async fn dispatch(
         &self,
         request: Request,
-        controls: Controls,
+        steering: Steering,
         extensions: Extensions,
     ) -> Result<Response, Error> {
-        self.inner.layers.send(&*self.inner, request, controls, extensions).await
-    }
-}
-
-impl Hop for Inner {
-    async fn send(&self, request: HopRequest) -> Result<HopResponse, Error> {
-        match &self.cache {
-            Cache::Disabled => self.wire.send(request).await,
-        }
+        self.inner.layers.send(&self.inner.cache, request, steering, extensions).await
     }
 }
 
@@ -153,19 +151,11 @@ impl fmt::Debug for CachedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layers = &self.inner.layers;
         f.debug_struct("CachedClient")
-            .field("cache", &self.inner.cache)
+            .field("storage", &self.storage().map(ToString::to_string))
             .field("default_headers", &HeaderNames(&layers.headers))
             .field("redirect", &layers.follow.policy)
             .field("timeout", &layers.timeout)
             .field("read_timeout", &layers.read_timeout)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Cache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disabled => f.write_str("Disabled"),
-        }
     }
 }

@@ -1,21 +1,44 @@
-use std::time::Duration;
+//! What steers the cache for one request.
 
-/// What one request asks of the cache, beside its header fields. None of it is ever sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Controls {
-    /// Answered from the store or with 504; the origin is not asked.
-    pub only_if_cached: bool,
-    /// Fetched anew without conditions; the answer replaces what is stored.
-    pub reload: bool,
-    /// Never a plain hit: what is stored is validated first.
-    pub revalidate: bool,
-    /// The answer is not stored; what is stored already may be served.
-    pub no_store: bool,
-    /// The cache is neither read nor written. (An unsafe method still invalidates.)
-    pub bypass: bool,
-    /// Any age will do, as `max-stale` without a value. `must-revalidate` and `no-cache` still hold.
-    pub stale_ok: bool,
-    /// The window of stale-if-error for this request, instead of all others; zero turns it off.
-    pub stale_if_error: Option<Duration>,
+use std::sync::Arc;
+
+pub use cache_engine::policy::Controls;
+use http::Extensions;
+
+/// What steers the cache for one request, beside its header fields. It survives every hop and is never sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Steering {
+    pub(crate) controls: Option<Controls>,
+    pub(crate) tenant: Option<Arc<str>>,
+}
+
+#[derive(Clone)]
+struct Tenant(Arc<str>);
+
+impl Steering {
+    pub(crate) fn is_default(&self) -> bool {
+        self.controls.is_none() && self.tenant.is_none()
+    }
+
+    /// This, and where it says nothing, the other.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self { controls: self.controls.or(other.controls), tenant: self.tenant.or(other.tenant) }
+    }
+
+    /// Puts it where a request that leaves its builder carries it.
+    pub(crate) fn put_into(self, extensions: &mut Extensions) {
+        if let Some(controls) = self.controls {
+            extensions.insert(controls);
+        }
+        if let Some(tenant) = self.tenant {
+            extensions.insert(Tenant(tenant));
+        }
+    }
+
+    pub(crate) fn take_from(extensions: &mut Extensions) -> Self {
+        Self {
+            controls: extensions.remove(),
+            tenant: extensions.remove::<Tenant>().map(|Tenant(tenant)| tenant),
+        }
+    }
 }

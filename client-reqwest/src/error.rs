@@ -1,4 +1,5 @@
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::{fmt, io};
 
 use reqwest::{StatusCode, Url};
@@ -22,7 +23,8 @@ pub struct Error {
 struct Inner {
     kind: Kind,
     url: Option<Url>,
-    source: Option<BoxError>,
+    /// Shared by the callers who waited for one fetch.
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +35,33 @@ pub(crate) enum Kind {
     Request,
     Redirect,
     Cache,
+    /// The cache's storage could not be opened.
+    Storage,
 }
 
 impl Error {
     pub(crate) fn new(kind: Kind, source: impl Into<BoxError>) -> Self {
-        Self { inner: Box::new(Inner { kind, url: None, source: Some(source.into()) }) }
+        Self { inner: Box::new(Inner { kind, url: None, source: Some(source.into().into()) }) }
     }
 
     pub(crate) fn builder(source: impl Into<BoxError>) -> Self {
         Self::new(Kind::Builder, source)
+    }
+
+    /// Why a storage could not be opened.
+    pub(crate) fn storage(source: cache_api::Error) -> Self {
+        Self::new(Kind::Storage, source)
+    }
+
+    pub(crate) fn of_engine(error: cache_engine::Error<Self>) -> Self {
+        match error {
+            cache_engine::Error::Network(error) => Arc::try_unwrap(error).unwrap_or_else(|shared| {
+                let Inner { kind, url, source } = &*shared.inner;
+                Self { inner: Box::new(Inner { kind: *kind, url: url.clone(), source: source.clone() }) }
+            }),
+            cache_engine::Error::Storage(error) => Self::new(Kind::Cache, error),
+            other => Self::new(Kind::Request, other),
+        }
     }
 
     pub(crate) fn redirect(source: impl Into<BoxError>, url: Url) -> Self {
@@ -90,7 +110,7 @@ impl Error {
     /// Whether the request or the client could not be built.
     #[must_use]
     pub fn is_builder(&self) -> bool {
-        self.is(Kind::Builder, reqwest::Error::is_builder)
+        self.inner.kind == Kind::Storage || self.is(Kind::Builder, reqwest::Error::is_builder)
     }
 
     /// Whether following a redirect failed: too many, or refused by the policy.
@@ -157,10 +177,11 @@ impl Error {
         self.wire().is_some_and(reqwest::Error::is_upgrade)
     }
 
-    /// Whether the cache failed: its storage, of a client that asked for failing closed or that could not open it.
+    /// Whether the cache failed: its storage could not be opened, or it failed a client that asked for failing
+    /// closed. The source is a [`cache_api::Error`].
     #[must_use]
     pub fn is_cache(&self) -> bool {
-        self.inner.kind == Kind::Cache
+        matches!(self.inner.kind, Kind::Cache | Kind::Storage)
     }
 
     /// The status, if it comes from [`Response::error_for_status`](reqwest::Response::error_for_status).
@@ -180,6 +201,7 @@ impl Error {
     fn summary(&self) -> &'static str {
         match self.inner.kind {
             Kind::Cache => "the cache failed",
+            Kind::Storage => "the cache's storage could not be opened",
             _ if self.is_builder() => "the request or client could not be built",
             _ if self.is_redirect() => "a redirect could not be followed",
             _ if self.is_status() => "the server answered with an error status",
@@ -265,6 +287,21 @@ mod tests {
         let url = Url::parse("http://example.com/").unwrap();
         assert!(Error::redirect("too many redirects", url).is_redirect());
         assert!(Error::new(Kind::Cache, "down").is_cache());
+
+        let opening = Error::storage(cache_api::Error::new(cache_api::ErrorKind::Denied, "open"));
+        assert!(opening.is_cache() && opening.is_builder() && !opening.is_request());
+    }
+
+    #[test]
+    fn who_waited_for_one_fetch_shares_its_error() {
+        let url = Url::parse("http://example.com/?token=secret").unwrap();
+        let one = Arc::new(Error::timed_out().with_url(url.clone()));
+        for shared in [Arc::clone(&one), one] {
+            let error = Error::of_engine(cache_engine::Error::Network(shared));
+            assert!(error.is_timeout() && error.is_request());
+            assert_eq!(error.url(), Some(&url));
+            assert!(!format!("{error} {error:?}").contains("secret"));
+        }
     }
 
     #[test]

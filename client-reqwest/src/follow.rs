@@ -10,7 +10,7 @@ use http::header::{
 use http::{Extensions, HeaderMap, Method, StatusCode, Version};
 use reqwest::Url;
 
-use crate::controls::Controls;
+use crate::controls::Steering;
 use crate::cookies::Jar;
 use crate::error::Error;
 use crate::hop::{Hop, HopRequest};
@@ -43,7 +43,7 @@ pub(crate) struct Journey {
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Payload,
-    pub(crate) controls: Controls,
+    pub(crate) steering: Steering,
     pub(crate) extensions: Extensions,
 }
 
@@ -77,15 +77,13 @@ impl Follow {
             headers.insert(REFERER, referer);
         }
         self.jar.put_on(&mut headers, &url);
-        HopRequest {
-            method: journey.method.clone(),
-            url,
-            version: journey.version,
-            headers,
-            body: journey.body.take(),
-            controls: journey.controls,
-            extensions: journey.extensions.clone(),
-        }
+        let mut request = HopRequest::new(journey.method.clone(), url).with_headers(headers);
+        request.version = journey.version;
+        request.body = journey.body.take();
+        request.controls = journey.steering.controls.unwrap_or_default();
+        request.tenant = journey.steering.tenant.clone();
+        request.extensions = journey.extensions.clone();
+        request
     }
 
     /// Where to go next, if anywhere. Changes method and body as the status demands (RFC 9110 §15.4).

@@ -1,12 +1,13 @@
 //! What lies between a caller and the cache, from the outside in: timeouts, decompression, default fields,
 //! then redirects and cookies for each hop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, Entry, HeaderMap, HeaderValue};
 use reqwest::{Request, Response};
 
-use crate::controls::Controls;
+use crate::controls::Steering;
 use crate::decode::Decoding;
 use crate::error::Error;
 use crate::follow::{Follow, Journey};
@@ -18,6 +19,7 @@ use crate::timeout::Patience;
 #[derive(Debug)]
 pub(crate) struct Layers {
     pub(crate) headers: HeaderMap,
+    pub(crate) tenant: Option<Arc<str>>,
     pub(crate) follow: Follow,
     pub(crate) timeout: Option<Duration>,
     pub(crate) read_timeout: Option<Duration>,
@@ -30,7 +32,7 @@ impl Layers {
         &self,
         hop: &H,
         mut request: Request,
-        controls: Controls,
+        steering: Steering,
         extensions: http::Extensions,
     ) -> Result<Response, Error> {
         let timeout = request.timeout().copied().or(self.timeout);
@@ -44,7 +46,7 @@ impl Layers {
             version: request.version(),
             headers,
             body: Payload::new(request.body_mut().take()),
-            controls,
+            steering: steering.or(Steering { controls: None, tenant: self.tenant.clone() }),
             extensions,
             url: request.url().clone(),
         };

@@ -4,6 +4,7 @@
 #[cfg(feature = "sqlite")]
 mod app;
 mod builder;
+mod cache;
 mod client;
 mod controls;
 #[cfg_attr(not(feature = "cookies"), path = "cookies_off.rs")]
@@ -19,7 +20,7 @@ mod redact;
 pub mod redirect;
 mod request;
 mod response;
-mod storage_url;
+mod storage;
 mod timeout;
 mod wire;
 
@@ -28,4 +29,16 @@ pub use client::CachedClient;
 pub use controls::Controls;
 pub use error::{Error, Result};
 pub use request::RequestBuilder;
-pub use storage_url::storage_from_url;
+pub use response::ResponseExt;
+pub use storage::{StorageBuilder, storage_from_url};
+
+pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
+pub use cache_engine::policy::{Fallback, Forward, Mode, Options, Reason, Reasons, SetCookie};
+pub use cache_engine::{self, CacheInfo, Clock, Source, SystemClock};
+
+#[cfg(feature = "memory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "memory")))]
+pub use cache_backend_memory::{MemoryStorage, MemoryStorageBuilder};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use cache_backend_sqlite::{SqliteStorage, SqliteStorageBuilder};

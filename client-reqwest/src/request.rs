@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -6,7 +7,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Version};
 use reqwest::{Body, Client, Request, Response};
 
 use crate::client::CachedClient;
-use crate::controls::Controls;
+use crate::controls::{Controls, Steering};
 use crate::error::Error;
 use crate::redact::{HeaderNames, RedactedUrl};
 
@@ -29,19 +30,19 @@ use crate::redact::{HeaderNames, RedactedUrl};
 pub struct RequestBuilder {
     client: CachedClient,
     request: Result<Request, Error>,
-    controls: Option<Controls>,
+    steering: Steering,
     /// The request was made elsewhere and may carry extensions, which only `http::Request` can show.
     sealed: bool,
 }
 
 impl RequestBuilder {
     pub(crate) fn new(client: CachedClient, request: Result<Request, Error>) -> Self {
-        Self { client, request, controls: None, sealed: false }
+        Self { client, request, steering: Steering::default(), sealed: false }
     }
 
     /// Goes on building a request that exists already.
     pub fn from_parts(client: CachedClient, request: Request) -> Self {
-        Self { client, request: Ok(request), controls: None, sealed: true }
+        Self { client, request: Ok(request), steering: Steering::default(), sealed: true }
     }
 
     /// Hands the request to reqwest's own builder, so that each method means what it means there.
@@ -147,9 +148,9 @@ impl RequestBuilder {
 
     /// As [`RequestBuilder::build`], and the client with it.
     pub fn build_split(self) -> (CachedClient, Result<Request, Error>) {
-        let request = match (self.request, self.controls) {
-            (Ok(request), Some(controls)) => seal(request, controls),
-            (request, _) => request,
+        let request = match self.request {
+            Ok(request) if !self.steering.is_default() => seal(request, self.steering),
+            request => request,
         };
         (self.client, request)
     }
@@ -159,13 +160,13 @@ impl RequestBuilder {
     /// # Errors
     /// Where the request could not be built, sent or answered in time, or where following a redirect failed.
     pub fn send(self) -> impl Future<Output = Result<Response, Error>> + Send + use<> {
-        let Self { client, request, controls, sealed } = self;
+        let Self { client, request, steering, sealed } = self;
         async move {
             if sealed {
                 let (request, inner, extensions) = open(client.wire(), request?)?;
-                client.dispatch(request, controls.unwrap_or(inner), extensions).await
+                client.dispatch(request, steering.or(inner), extensions).await
             } else {
-                client.dispatch(request?, controls.unwrap_or_default(), Extensions::new()).await
+                client.dispatch(request?, steering, Extensions::new()).await
             }
         }
     }
@@ -176,7 +177,7 @@ impl RequestBuilder {
         Some(Self {
             client: self.client.clone(),
             request: Ok(self.request.as_ref().ok()?.try_clone()?),
-            controls: self.controls,
+            steering: self.steering.clone(),
             sealed: self.sealed,
         })
     }
@@ -186,7 +187,7 @@ impl RequestBuilder {
 impl RequestBuilder {
     /// Sets all cache controls at once, in place of those set before.
     pub fn cache(mut self, controls: Controls) -> Self {
-        self.controls = Some(controls);
+        self.steering.controls = Some(controls);
         self
     }
 
@@ -225,8 +226,15 @@ impl RequestBuilder {
         self.control(|controls| controls.stale_if_error = Some(window))
     }
 
+    /// Makes the request on behalf of a tenant, instead of the client's own: what is stored for one tenant is never
+    /// served to another, nor to requests without one. The origin does not learn of it.
+    pub fn tenant(mut self, tenant: impl Into<Arc<str>>) -> Self {
+        self.steering.tenant = Some(tenant.into());
+        self
+    }
+
     fn control(mut self, change: impl FnOnce(&mut Controls)) -> Self {
-        change(self.controls.get_or_insert_default());
+        change(self.steering.controls.get_or_insert_default());
         self
     }
 }
@@ -244,24 +252,22 @@ impl fmt::Debug for RequestBuilder {
                 out.field("error", error);
             }
         }
-        out.field("controls", &self.controls).finish_non_exhaustive()
+        out.field("controls", &self.steering.controls).finish_non_exhaustive()
     }
 }
 
-/// Puts the controls into the request's extensions, which reqwest lets nobody else touch.
-fn seal(request: Request, controls: Controls) -> Result<Request, Error> {
-    let (request, _) = through_http(request, |extensions| extensions.insert(controls))?;
+/// Puts what steers the cache into the request's extensions, which reqwest lets nobody else touch.
+fn seal(request: Request, steering: Steering) -> Result<Request, Error> {
+    let (request, ()) = through_http(request, |extensions| steering.put_into(extensions))?;
     Ok(request)
 }
 
 /// The reverse of [`seal`], for a request made elsewhere. Credentials in its URL become a header field, as they
 /// do for a request that a builder makes.
-pub(crate) fn open(wire: &Client, request: Request) -> Result<(Request, Controls, Extensions), Error> {
-    let mut kept = Extensions::new();
-    let (mut request, controls) = through_http(request, |extensions| {
-        let controls = extensions.remove::<Controls>();
-        kept = std::mem::take(extensions);
-        controls
+pub(crate) fn open(wire: &Client, request: Request) -> Result<(Request, Steering, Extensions), Error> {
+    let (mut request, (steering, kept)) = through_http(request, |extensions| {
+        let steering = Steering::take_from(extensions);
+        (steering, std::mem::take(extensions))
     })?;
     if !request.url().username().is_empty() || request.url().password().is_some() {
         let mut lifted = wire.get(request.url().clone()).build()?;
@@ -270,13 +276,13 @@ pub(crate) fn open(wire: &Client, request: Request) -> Result<(Request, Controls
         }
         *request.url_mut() = lifted.url().clone();
     }
-    Ok((request, controls.unwrap_or_default(), kept))
+    Ok((request, steering, kept))
 }
 
 fn through_http<T>(
     mut request: Request,
-    change: impl FnOnce(&mut Extensions) -> Option<T>,
-) -> Result<(Request, Option<T>), Error> {
+    change: impl FnOnce(&mut Extensions) -> T,
+) -> Result<(Request, T), Error> {
     // `http::Uri` has no fragment, and a body that is absent would come back empty.
     let url = request.url().clone();
     let timeout = request.timeout().copied();

@@ -1,10 +1,23 @@
+use cache_engine::CacheInfo;
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use reqwest::{Body, ResponseBuilderExt, Url};
 
+/// What the cache says of a response.
+pub trait ResponseExt {
+    /// How the cache handled the request; `None` where it did not pass through one. After redirects it is about
+    /// the last hop.
+    fn cache_info(&self) -> Option<&CacheInfo>;
+}
+
+impl ResponseExt for reqwest::Response {
+    fn cache_info(&self) -> Option<&CacheInfo> {
+        self.extensions().get()
+    }
+}
+
 /// The answer to one hop, before the layers above have touched it.
 #[derive(Debug)]
-#[cfg_attr(not(test), allow(dead_code, reason = "the wire alone answers nothing from a cache"))]
 pub(crate) enum HopResponse {
     /// The wire's own response. It stays one as long as nothing above needs to change it.
     Wire(reqwest::Response),

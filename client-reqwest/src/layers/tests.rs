@@ -7,6 +7,7 @@ use http::{Extensions, HeaderName, Method};
 use reqwest::{Body, Url};
 
 use super::*;
+use crate::controls::Controls;
 use crate::cookies::Jar;
 use crate::decode::Codings;
 use crate::hop::HopRequest;
@@ -42,6 +43,7 @@ impl Hop for Probe {
 fn layers() -> Layers {
     Layers {
         headers: HeaderMap::new(),
+        tenant: None,
         follow: Follow { policy: Policy::default(), referer: true, https_only: false, jar: Jar::default() },
         timeout: None,
         read_timeout: None,
@@ -65,7 +67,7 @@ fn get(url: &str) -> Request {
 }
 
 async fn send(layers: &Layers, probe: &Probe, request: Request) -> Response {
-    layers.send(probe, request, Controls::default(), Extensions::new()).await.unwrap()
+    layers.send(probe, request, Steering::default(), Extensions::new()).await.unwrap()
 }
 
 #[tokio::test]
@@ -93,14 +95,17 @@ async fn controls_and_extensions_survive_every_hop() {
         "/3" => stored(&[], ""),
         _ => stored(&[(LOCATION, "/3")], ""),
     });
-    let controls = Controls { revalidate: true, ..Controls::default() };
+    let mut controls = Controls::default();
+    controls.revalidate = true;
+    let steering = Steering { controls: Some(controls), tenant: Some("t".into()) };
     let mut extensions = Extensions::new();
     extensions.insert(Mark(7));
-    layers().send(&probe, get("http://a.test/1"), controls, extensions).await.unwrap();
+    layers().send(&probe, get("http://a.test/1"), steering, extensions).await.unwrap();
     let asked = probe.asked();
     assert_eq!(asked.len(), 2);
     for request in asked {
         assert_eq!(request.controls, controls);
+        assert_eq!(request.tenant.as_deref(), Some("t"));
         assert_eq!(request.extensions.get(), Some(&Mark(7)));
     }
 }
@@ -124,7 +129,7 @@ async fn a_downgrade_loses_credentials_and_referer() {
     let probe = Probe::new(|_| stored(&[(LOCATION, "http://a.test/x")], ""));
     let mut layers = layers();
     layers.follow.https_only = true;
-    let error = layers.send(&probe, get("https://a.test/"), Controls::default(), Extensions::new()).await;
+    let error = layers.send(&probe, get("https://a.test/"), Steering::default(), Extensions::new()).await;
     let error = error.unwrap_err();
     assert!(error.is_redirect());
     assert_eq!(error.url().unwrap().as_str(), "http://a.test/x");
@@ -135,7 +140,7 @@ async fn a_downgrade_loses_credentials_and_referer() {
 async fn stored_cookies_never_enter_the_jar() {
     use http::header::{COOKIE, SET_COOKIE};
 
-    let jar = std::sync::Arc::new(reqwest::cookie::Jar::default());
+    let jar = Arc::new(reqwest::cookie::Jar::default());
     let url = Url::parse("http://a.test/").unwrap();
     jar.add_cookie_str("mine=1", &url);
     let mut layers = layers();
@@ -181,7 +186,7 @@ async fn timeouts_bound_hits_too() {
     }
     let mut layers = layers();
     layers.read_timeout = Some(Duration::from_secs(2));
-    let sent = layers.send(&Never, get("http://a.test/"), Controls::default(), Extensions::new()).await;
+    let sent = layers.send(&Never, get("http://a.test/"), Steering::default(), Extensions::new()).await;
     assert!(sent.unwrap_err().is_timeout());
 
     layers.timeout = Some(Duration::from_secs(1));

@@ -118,8 +118,10 @@ pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: impl Into<Bo
     response.body(body.into()).unwrap()
 }
 
+/// A client's builder: with a cache in memory where there can be one.
 pub(crate) fn builder() -> CachedClientBuilder {
-    CachedClient::builder().wire(reqwest::ClientBuilder::no_proxy)
+    let builder = CachedClient::builder().wire(reqwest::ClientBuilder::no_proxy);
+    if cfg!(feature = "memory") { builder } else { builder.disabled() }
 }
 
 pub(crate) async fn client() -> CachedClient {

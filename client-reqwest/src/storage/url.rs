@@ -30,14 +30,14 @@ const SCHEMES: [(&str, &str); 13] = [
 ///
 /// | URL | feature |
 /// |---|---|
-/// | `memory://` | `memory` (default) |
-/// | `sqlite://path/to/file`, `sqlite:///absolute/path` | `sqlite` (default) |
+/// | `memory://[namespace][?max_capacity=64MiB&max_entry_size=…]` | `memory` (default) |
+/// | `sqlite://path/to/file`, `sqlite:///absolute/path`, `sqlite::memory:`, each with `[?namespace=…&max_size=512MiB&…]` | `sqlite` (default) |
 ///
 /// # Errors
 /// Where there is no such scheme or its feature is off (the message says which), or where the storage cannot be
 /// opened. No message shows the URL, which may hold a password.
 pub async fn storage_from_url(url: &str) -> Result<Arc<dyn Storage>, Error> {
-    let Some((scheme, _)) = url.split_once(':') else {
+    let Some((scheme, rest)) = url.split_once(':') else {
         return Err(Error::builder(format!(
             "a storage URL begins with its scheme (for a file, `sqlite://path`); the schemes are {}",
             known()
@@ -50,6 +50,18 @@ pub async fn storage_from_url(url: &str) -> Result<Arc<dyn Storage>, Error> {
             known()
         )));
     };
+    #[cfg(not(any(feature = "memory", feature = "sqlite")))]
+    let _ = rest;
+    match &*scheme {
+        #[cfg(feature = "memory")]
+        "memory" => return super::memory_url::open(rest).map_err(Error::storage),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => {
+            let storage = cache_backend_sqlite::SqliteStorage::from_url(&format!("sqlite:{rest}")).await;
+            return Ok(Arc::new(storage.map_err(Error::storage)?));
+        }
+        _ => {}
+    }
     Err(Error::builder(format!(
         "storage URLs of scheme `{scheme}` need the Cargo feature `{feature}` of `client-reqwest`, which is off"
     )))

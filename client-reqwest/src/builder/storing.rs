@@ -1,0 +1,171 @@
+//! What the builder configures of the cache itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_api::{KeyFn, Serializer, Storage};
+use cache_engine::Clock;
+use cache_engine::policy::{Fallback, Mode, Options};
+
+use super::CachedClientBuilder;
+use crate::storage::{StorageBuilder, StorageChoice};
+
+/// Where answers are kept. The last of these counts; without any of them it is in memory.
+impl CachedClientBuilder {
+    /// Keeps answers in this storage, which other clients may share.
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = StorageChoice::Given(storage);
+        self
+    }
+
+    /// Keeps answers in the storage that a backend's builder describes. It is opened by
+    /// [`CachedClientBuilder::build`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")]
+    /// # async fn example() -> client_reqwest::Result<()> {
+    /// use client_reqwest::{CachedClient, SqliteStorage};
+    ///
+    /// let file = SqliteStorage::builder().path("http-cache.sqlite").max_size(512 << 20);
+    /// let client = CachedClient::builder().storage_builder(file).build().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn storage_builder(mut self, builder: impl StorageBuilder) -> Self {
+        self.storage = StorageChoice::Built(Box::pin(builder.open()));
+        self
+    }
+
+    /// Keeps answers in the storage that this URL names; [`storage_from_url`](crate::storage_from_url) lists them.
+    /// It is opened by [`CachedClientBuilder::build`].
+    pub fn storage_url(mut self, url: impl Into<String>) -> Self {
+        self.storage = StorageChoice::Url(url.into());
+        self
+    }
+
+    /// Keeps answers where [`CachedClient::for_app`](crate::CachedClient::for_app) does, and keeps those that say
+    /// nothing of their freshness for ten minutes, unless [`CachedClientBuilder::fallback`] or
+    /// [`CachedClientBuilder::options`] is set afterwards.
+    #[cfg(feature = "sqlite")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+    pub fn app(mut self, name: impl Into<String>) -> Self {
+        self.storage = StorageChoice::App(name.into());
+        self.fallback(Fallback::ten_minutes())
+    }
+
+    /// Caches nothing. The client has the same type and behaves the same in all else.
+    pub fn disabled(mut self) -> Self {
+        self.storage = StorageChoice::Disabled;
+        self
+    }
+}
+
+/// What is cached, for whom, and for how long.
+impl CachedClientBuilder {
+    /// All settings of the policy at once, in place of those set before.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Whether one user or several are behind this cache; [`Mode::Private`] by default.
+    ///
+    /// A private cache tells requests apart by `Authorization` and `Cookie`, so that one client may speak for
+    /// several users. A shared cache goes by what the origin says (`private`, `Vary`, RFC 9111 §3.5 for
+    /// `Authorization`) and by the [tenant](CachedClientBuilder::tenant): an answer that depends on a cookie and
+    /// does not say so is served to all.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.options.mode = mode;
+        self
+    }
+
+    /// How long answers are fresh that say nothing of it (GET and HEAD, 2xx); by default the heuristic of RFC 9111
+    /// §4.2.2 decides.
+    pub fn fallback(mut self, fallback: impl Into<Option<Fallback>>) -> Self {
+        self.options.fallback = fallback.into();
+        self
+    }
+
+    /// The tenant on whose behalf requests are made that name none of their own: what is stored for one tenant is
+    /// never served to another. None by default.
+    pub fn tenant(mut self, tenant: impl Into<Arc<str>>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// How keys are made, in place of the default: method class, URL and body, and in private mode `Authorization`
+    /// and `Cookie`. A key that leaves out what answers depend on serves one user's answer to another.
+    pub fn key_fn(mut self, key: Arc<dyn KeyFn>) -> Self {
+        self.engine = self.engine.key(key);
+        self
+    }
+
+    /// The largest body that is stored, in bytes; no limit by default beside the storage's own.
+    pub fn max_body(mut self, bytes: u64) -> Self {
+        self.engine = self.engine.max_body(bytes);
+        self
+    }
+
+    /// The name under which the cache speaks in the `Cache-Status` field (RFC 9211) of each answer that passed
+    /// through it, `http-cache` by default; `None` turns the field off.
+    pub fn cache_status<'a>(mut self, name: impl Into<Option<&'a str>>) -> Self {
+        self.cache_status = name.into().map(Into::into);
+        self
+    }
+}
+
+/// How the cache works.
+impl CachedClientBuilder {
+    /// How entries are encoded; CBOR by default.
+    pub fn serializer(mut self, serializer: Arc<dyn Serializer>) -> Self {
+        self.engine = self.engine.serializer(serializer);
+        self
+    }
+
+    /// Where the cache gets the time from; the system's clock by default.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.engine = self.engine.clock(clock);
+        self
+    }
+
+    /// Whether a failing storage fails the request, with an error that [is the
+    /// cache's](crate::Error::is_cache); by default the request goes to the origin.
+    pub fn fail_closed(mut self, fail_closed: bool) -> Self {
+        self.engine = self.engine.fail_closed(fail_closed);
+        self
+    }
+
+    /// How long a lookup, or reading a few frames of a body, may take before the storage counts as failing; one
+    /// second by default.
+    pub fn storage_read_deadline(mut self, deadline: Duration) -> Self {
+        self.engine = self.engine.read_deadline(deadline);
+        self
+    }
+
+    /// How long writing a frame, a commit or a removal may take before the storage counts as failing; five seconds
+    /// by default.
+    pub fn storage_write_deadline(mut self, deadline: Duration) -> Self {
+        self.engine = self.engine.write_deadline(deadline);
+        self
+    }
+
+    /// How many bytes of a body may be outstanding for it to be fetched to its end and stored although the caller
+    /// dropped it; 64 KiB by default.
+    pub fn finish_dropped(mut self, bytes: u64) -> Self {
+        self.engine = self.engine.finish_dropped(bytes);
+        self
+    }
+
+    /// How long a request waits for another's fetch of the same resource before it fetches for itself; 30 seconds
+    /// by default.
+    pub fn wait_for_leader(mut self, wait: Duration) -> Self {
+        self.engine = self.engine.wait_for_leader(wait);
+        self
+    }
+
+    /// How long [`CachedClient::close`](crate::CachedClient::close) waits for work in the background; ten seconds by
+    /// default.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.engine = self.engine.close_timeout(timeout);
+        self
+    }
+}

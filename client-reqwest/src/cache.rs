@@ -1,0 +1,110 @@
+//! What answers the hops of a client: the cache over the wire, or the wire alone.
+
+use cache_engine::{Answer, Answered, CacheInfo, Engine, Network, Request, Source, WireBody, WireHead};
+use futures_util::TryStreamExt;
+use http::{Extensions, HeaderMap};
+use http_body_util::BodyDataStream;
+use reqwest::Body;
+
+use crate::error::Error;
+use crate::hop::{Hop, HopRequest};
+use crate::payload::HopBody;
+use crate::response::HopResponse;
+
+/// A client's cache, with its wire.
+#[derive(Debug)]
+pub(crate) enum Cache {
+    /// Nothing is cached.
+    Disabled(Origin),
+    /// The cache over the wire, and its name in `Cache-Status`.
+    Enabled(Engine<Origin>, Option<Box<str>>),
+}
+
+/// The wire as the cache's network.
+#[derive(Debug)]
+pub(crate) struct Origin(pub(crate) reqwest::Client);
+
+impl Cache {
+    pub(crate) fn wire(&self) -> &reqwest::Client {
+        match self {
+            Self::Disabled(Origin(wire)) => wire,
+            Self::Enabled(engine, _) => &engine.network().0,
+        }
+    }
+}
+
+impl Hop for Cache {
+    async fn send(&self, request: HopRequest) -> Result<HopResponse, Error> {
+        match self {
+            Self::Disabled(origin) => Ok(HopResponse::Wire(Network::send(origin, request).await?)),
+            Self::Enabled(engine, name) => {
+                let answered = engine.handle(request).await.map_err(Error::of_engine)?;
+                Ok(deliver(answered, name.as_deref()))
+            }
+        }
+    }
+}
+
+fn deliver(answered: Answered<reqwest::Response>, name: Option<&str>) -> HopResponse {
+    let Answered { answer, info, .. } = answered;
+    match answer {
+        Answer::Wire(mut response) => {
+            append_status(name, &info, response.headers_mut());
+            response.extensions_mut().insert(info);
+            HopResponse::Wire(response)
+        }
+        Answer::Cached(response) => {
+            let mut response = response.map(|body| match body.try_into_bytes() {
+                Ok(bytes) => Body::from(bytes),
+                Err(body) => Body::wrap(body),
+            });
+            let stored = info.source != Source::Origin;
+            append_status(name, &info, response.headers_mut());
+            response.extensions_mut().insert(info);
+            HopResponse::Cached { response, stored }
+        }
+    }
+}
+
+fn append_status(name: Option<&str>, info: &CacheInfo, headers: &mut HeaderMap) {
+    if let Some(name) = name {
+        info.append_cache_status(name, headers);
+    }
+}
+
+impl Network for Origin {
+    type Body = HopBody;
+    type Response = reqwest::Response;
+    type Error = Error;
+
+    async fn send(&self, request: Request<HopBody>) -> Result<reqwest::Response, Error> {
+        let mut wire = reqwest::Request::new(request.method, request.url);
+        *wire.version_mut() = request.version;
+        *wire.headers_mut() = request.headers;
+        *wire.body_mut() = request.body.map(Into::into);
+        Ok(self.0.execute(wire).await?)
+    }
+
+    fn body_bytes(body: &HopBody) -> Option<&[u8]> {
+        match body {
+            HopBody::Bytes(bytes) => Some(bytes),
+            HopBody::Stream(_) => None,
+        }
+    }
+
+    fn clone_body(body: &HopBody) -> Option<HopBody> {
+        match body {
+            HopBody::Bytes(bytes) => Some(HopBody::Bytes(bytes.clone())),
+            HopBody::Stream(_) => None,
+        }
+    }
+
+    fn head(response: &reqwest::Response) -> WireHead<'_> {
+        WireHead { status: response.status(), version: response.version(), headers: response.headers() }
+    }
+
+    fn into_parts(response: reqwest::Response) -> (Extensions, WireBody<Error>) {
+        let (parts, body) = http::Response::<Body>::from(response).into_parts();
+        (parts.extensions, Box::pin(BodyDataStream::new(body).map_err(Error::from)))
+    }
+}
