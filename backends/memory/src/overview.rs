@@ -72,8 +72,10 @@ impl Listing for MemoryStorage {
         let mut pages = pin!(self.pages());
         while let Some(page) = pages.next().await {
             for (key, slot) in page {
-                self.shared.free_past_era(&key, now)?;
-                if slot.variants().iter().any(|v| !v.is_live(now)) {
+                if slot.era() != self.shared.removals.era() {
+                    // A clear was cut off.
+                    self.shared.free_past_era(&key, now)?;
+                } else if slot.variants().iter().any(|v| !v.is_live(now)) {
                     entries = entries.saturating_add(self.shared.sweep(&key, now)?);
                 }
             }
