@@ -16,6 +16,7 @@ use sync_wrapper::SyncFuture;
 use crate::{
     error::BodyError,
     pipe::{Next, Pipe},
+    resume::{Rest, Resume},
     store::{BodyRef, Store},
 };
 
@@ -44,6 +45,12 @@ struct StoredBytes {
     remaining: u64,
     ready: VecDeque<Bytes>,
     reading: Option<Reading>,
+    /// Where the range ends in the body.
+    end: u64,
+    /// What to do if the store fails.
+    resume: Option<Resume>,
+    /// The store failed, and the origin goes on from there.
+    rest: Option<(Rest, StorageError)>,
 }
 
 struct Source {
@@ -80,14 +87,28 @@ impl Body {
 
     /// Some bytes of a stored body. The first frames are read before it returns, so that a body that is gone is
     /// noticed while there is another answer.
-    pub(crate) async fn stored(store: &Store, body: BodyRef, range: Range<u64>) -> StorageResult<Self> {
+    pub(crate) async fn stored(
+        store: &Store,
+        body: BodyRef,
+        range: Range<u64>,
+        resume: Option<Resume>,
+    ) -> StorageResult<Self> {
         let size = FRAME_SIZE as u64;
         let remaining = range.end.saturating_sub(range.start);
         let frame = u32::try_from(range.start / size).unwrap_or(u32::MAX);
         let skip = usize::try_from(range.start % size).unwrap_or(0);
         let source = Source { store: store.clone(), body };
-        let mut stored =
-            StoredBytes { source, frame, skip, remaining, ready: VecDeque::new(), reading: None };
+        let mut stored = StoredBytes {
+            source,
+            frame,
+            skip,
+            remaining,
+            ready: VecDeque::new(),
+            reading: None,
+            end: range.end,
+            resume,
+            rest: None,
+        };
         if remaining > 0 {
             std::future::poll_fn(|cx| stored.poll_fill(cx)).await?;
         }
@@ -136,8 +157,31 @@ impl StoredBytes {
         Poll::Ready(Ok(()))
     }
 
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            if let Some((rest, _)) = &mut self.rest {
+                let next = ready!(rest.poll_next(cx));
+                return Poll::Ready(match next {
+                    Some(next) => next,
+                    None => self.rest.take().map(|(_, error)| Err(BodyError::Storage(error))),
+                });
+            }
+            match ready!(self.poll_fill(cx)) {
+                Ok(()) => return Poll::Ready(self.ready.pop_front().map(Ok)),
+                Err(error) => {
+                    let left = std::mem::take(&mut self.remaining);
+                    let Some(resume) = self.resume.take() else {
+                        return Poll::Ready(Some(Err(BodyError::Storage(error))));
+                    };
+                    self.rest = Some((resume(self.end.saturating_sub(left)..self.end), error));
+                }
+            }
+        }
+    }
+
     fn len(&self) -> u64 {
-        self.remaining + self.ready.iter().map(|bytes| bytes.len() as u64).sum::<u64>()
+        let rest = self.rest.as_ref().map_or(0, |(rest, _)| rest.left());
+        rest + self.remaining + self.ready.iter().map(|bytes| bytes.len() as u64).sum::<u64>()
     }
 }
 
@@ -199,13 +243,7 @@ impl http_body::Body for Body {
         let next = match &mut self.0 {
             Kind::Bytes(bytes) if bytes.is_empty() => None,
             Kind::Bytes(bytes) => Some(Ok(std::mem::take(bytes))),
-            Kind::Stored(stored) => match ready!(stored.poll_fill(cx)) {
-                Ok(()) => stored.ready.pop_front().map(Ok),
-                Err(error) => {
-                    stored.remaining = 0;
-                    Some(Err(BodyError::Storage(error)))
-                }
-            },
+            Kind::Stored(stored) => ready!(stored.poll_next(cx)),
             Kind::Piped(piped) => ready!(piped.poll_next(cx)),
         };
         Poll::Ready(next.map(|next| next.map(Frame::data)))
@@ -214,7 +252,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Bytes(bytes) => bytes.is_empty(),
-            Kind::Stored(stored) => stored.remaining == 0 && stored.ready.is_empty(),
+            Kind::Stored(stored) => stored.len() == 0,
             Kind::Piped(_) => false,
         }
     }

@@ -311,7 +311,7 @@ impl<N: Network> Inner<N> {
             }
             let Some(found) = found else { continue };
             let age = before.age;
-            let served = found.serve(store, index, form, None, age).await;
+            let served = found.serve(store, index, form, None, age, |head| self.resume(&request, head)).await;
             if let Some(refresh) = refresh {
                 self.refresh(store, &request, key, &found, &before, refresh, landings);
             }
@@ -363,7 +363,7 @@ impl<N: Network> Inner<N> {
 
     /// The stored response that may stand in for an origin that just failed another.
     pub(crate) async fn stale_instead(
-        &self,
+        self: &Arc<Self>,
         store: &Store,
         request: &Request<N::Body>,
         key: &CacheKey,
@@ -374,7 +374,8 @@ impl<N: Network> Inner<N> {
         let now = self.clock.now();
         let stale = policy::on_error(self.options(request), &view(request, key), ask, &found.views(), now);
         let OnError::ServeStale { index, form, age, freshness, reason } = stale else { return None };
-        let response = found.serve(store, index, form, None, Some(age)).await.ok()?;
+        let resume = |head: &_| self.resume(request, head);
+        let response = found.serve(store, index, form, None, Some(age), resume).await.ok()?;
         let info = CacheInfo::new(Source::Stale, reason.into()).with_freshness(Some(&freshness), now);
         Some(answered(response, info.about(*key, found, index), Some(age)))
     }

@@ -171,6 +171,7 @@ impl<N: Network> Expedition<N> {
             self.forget(*index).await;
         }
         let found = self.found.as_ref();
+        let resume = |head: &_| self.inner.resume(&self.request, head);
         match &after.outcome {
             Outcome::Pass => Some(self.pass(response, &after)),
             Outcome::Refetch if asked_plainly => Some(self.pass(response, &after)),
@@ -182,7 +183,7 @@ impl<N: Network> Expedition<N> {
                 Some(self.carry(response, &after, draft))
             }
             Outcome::Freshen { index, head, keep, form, .. } => {
-                let served = found?.serve(&self.store, *index, *form, Some(head), None).await;
+                let served = found?.serve(&self.store, *index, *form, Some(head), None, resume).await;
                 let Ok(mut cached) = served else {
                     // It was there when it was looked up, and is not any more.
                     self.forget(*index).await;
@@ -202,7 +203,7 @@ impl<N: Network> Expedition<N> {
                 Some(Return::Home(Ok(answered(cached, info, age)), landing))
             }
             Outcome::ServeStale { index, form, age } => {
-                let served = found?.serve(&self.store, *index, *form, None, Some(*age)).await;
+                let served = found?.serve(&self.store, *index, *form, None, Some(*age), resume).await;
                 let Ok(cached) = served else { return Some(self.pass(response, &after)) };
                 let mut info = self.info(Source::Stale, &after).about(self.key, found?, *index);
                 info.forward_status = Some(N::head(&response).status);

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use crate::{
     body::Body,
     policy::{self, Form, StoredView},
+    resume::Resume,
     store::{BodyRef, Store},
 };
 
@@ -65,13 +66,17 @@ impl Found {
         form: Form,
         head: Option<&Head>,
         age: Option<std::time::Duration>,
+        resume: impl FnOnce(&Head) -> Option<Resume>,
     ) -> Result<Response<Body>> {
         let missing = || Error::new(ErrorKind::Other, "serve").with_message("no such variant");
         let variant = self.variant(index).ok_or_else(missing)?;
         let head = head.or_else(|| variant.head.value()).ok_or_else(missing)?;
         let body = match form {
-            Form::Full => self.body(store, variant, 0..variant.body.len()).await?,
-            Form::Range(part) => self.body(store, variant, part.first..part.last.saturating_add(1)).await?,
+            Form::Full => self.body(store, variant, 0..variant.body.len(), || resume(head)).await?,
+            Form::Range(part) => {
+                let bytes = part.first..part.last.saturating_add(1);
+                self.body(store, variant, bytes, || resume(head)).await?
+            }
             Form::Head | Form::NotModified | Form::RangeNotSatisfiable { .. } => {
                 Body::bytes(bytes::Bytes::new())
             }
@@ -84,7 +89,13 @@ impl Found {
         Ok(response)
     }
 
-    async fn body(&self, store: &Store, variant: &Variant, range: Range<u64>) -> Result<Body> {
+    async fn body(
+        &self,
+        store: &Store,
+        variant: &Variant,
+        range: Range<u64>,
+        resume: impl FnOnce() -> Option<Resume>,
+    ) -> Result<Body> {
         let place = store.place(self.ticket().key(), variant);
         match &variant.body {
             StoredAs::Inline(inline) => {
@@ -100,7 +111,9 @@ impl Found {
                         .with_message("an inline body of another length")),
                 }
             }
-            StoredAs::Stored(_) => Body::stored(store, BodyRef::new(place, &variant.body), range).await,
+            StoredAs::Stored(_) => {
+                Body::stored(store, BodyRef::new(place, &variant.body), range, resume()).await
+            }
         }
     }
 }

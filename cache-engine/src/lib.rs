@@ -12,6 +12,7 @@ mod found;
 mod info;
 mod network;
 mod pipe;
+mod resume;
 mod settings;
 mod sink;
 mod store;

@@ -1,6 +1,12 @@
 //! A storage that fails, hangs or holds garbage is never the caller's failure.
 
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test panics where it fails"
+)]
 
 mod support;
 
@@ -205,6 +211,48 @@ async fn a_body_that_is_gone_is_fetched_again() {
     storage.set("read", None);
     assert!(bench.get().await.body == whole);
     assert_eq!(bench.origin.requests(), 2);
+}
+
+/// The head is out and the store fails: the origin goes on where it stopped, if it still has the same.
+#[tokio::test]
+async fn a_body_that_breaks_off_in_the_store_is_continued_from_the_origin() {
+    for (etag, later, ranges, continued) in [
+        ("\"a\"", "\"a\"", true, true),
+        ("\"a\"", "\"a\"", false, true),
+        ("\"a\"", "\"b\"", true, false),
+        ("W/\"a\"", "W/\"a\"", true, false),
+    ] {
+        let storage = Faulty::new();
+        let whole = pattern(3_000_000);
+        let origin = Origin::new({
+            let whole = whole.clone();
+            move |nth, request| {
+                let fields = [("cache-control", "max-age=60"), ("etag", if nth == 0 { etag } else { later })];
+                let range =
+                    request.headers.get("range").filter(|_| ranges).map(|range| range.to_str().unwrap());
+                let reply =
+                    match range.map(|range| range.strip_prefix("bytes=").unwrap().split_once('-').unwrap()) {
+                        None => Reply::new(200, &fields, whole.clone()),
+                        Some((first, last)) => {
+                            assert_eq!(request.headers["if-range"], etag);
+                            let bytes = whole.slice(first.parse::<usize>().unwrap()..=last.parse().unwrap());
+                            let range = format!("bytes {first}-{last}/{}", whole.len());
+                            Reply::new(206, &[fields[0], fields[1], ("content-range", &range)], bytes)
+                        }
+                    };
+                async { Ok(reply) }
+            }
+        });
+        let bench = Bench::with(origin, Arc::new(storage.clone()), |builder| builder);
+        bench.get().await;
+        let hit = bench.engine.handle(get()).await.unwrap();
+        assert_eq!(hit.info.source, Source::Store);
+        storage.set("read", Some(Fault::Error(ErrorKind::Unavailable)));
+        match Got::of(hit).await {
+            Ok(got) => assert!(continued && got.body == whole, "{etag} {later}"),
+            Err(error) => assert!(!continued, "{error}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,12 @@
 //! The flow of one request after another: miss, hit, validation, staleness, invalidation.
 
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test panics where it fails"
+)]
 
 mod support;
 

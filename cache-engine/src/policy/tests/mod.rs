@@ -187,25 +187,3 @@ fn outcome(after: &After) -> String {
     };
     if after.forget.is_empty() { done } else { format!("{done}, forget {:?}", after.forget) }
 }
-
-/// Not a test: `cargo test --release -- --ignored --nocapture what_a_hit_costs`.
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
-fn what_a_hit_costs() {
-    let head = stored(
-        "200 | Cache-Control: max-age=60 | ETag: \"a\" | Last-Modified: @-9 | Content-Type: t | Age: 3",
-    );
-    let request = req("GET | Accept: */* | User-Agent: x | Accept-Encoding: gzip");
-    let options = private();
-    let freshness = Freshness::of(&head, &options);
-    for (name, view) in
-        [("parsed", StoredView::new(&head)), ("given", StoredView::new(&head).with_freshness(freshness))]
-    {
-        let begun = std::time::Instant::now();
-        for _ in 0..1_000_000 {
-            std::hint::black_box(before(&options, &request.view(), std::hint::black_box(&[view]), at(1)));
-        }
-        println!("freshness {name}: {:?} a hit", begun.elapsed() / 1_000_000);
-    }
-}
