@@ -11,7 +11,7 @@ use crate::{
     case::cases,
     draft::Draft,
     failure::{Context, Outcome, ensure, ensure_eq},
-    step::{MAX_POLLS, jitter, step},
+    step::{MAX_POLLS, jitter, meanwhile, step},
     store::{Pending, Store},
 };
 
@@ -87,19 +87,7 @@ pub(super) async fn stepwise(bench: &Bench, stores: [&Store; 2], before: Before,
             outcome?;
             remove(remover, &draft, by).await?;
         } else {
-            let mut removal: BoxFuture<'_, _> = Box::pin(remove(remover, &draft, by));
-            // A commit that stands still may hold what the removal waits for: then both go on.
-            match tokio::time::timeout(std::time::Duration::from_millis(100), &mut removal).await {
-                Ok(removed) => {
-                    removed?;
-                    commit.await?;
-                }
-                Err(_) => {
-                    let (committed, removed) = tokio::join!(commit, removal);
-                    committed?;
-                    removed?;
-                }
-            }
+            meanwhile(commit, remove(remover, &draft, by)).await?;
         }
         for store in stores {
             let why = format!("a commit stopped after {polls} polls, then a removal by {by:?}");

@@ -5,7 +5,7 @@ use cache_api::{Acquired, BodyId, Outcome as Came, Refusal};
 use super::{
     leases,
     races::{Before, By, at_once, in_turn, stepwise},
-    writers::{race_of_many, race_of_one},
+    writers::{self, race_of_many, race_of_one},
 };
 use crate::{
     bench::{Bench, secs},
@@ -16,7 +16,7 @@ use crate::{
 
 cases!["two_handles";
     one_sees_the_other [Shared], pending_body_of_the_other [Shared], one_variant_at_once [Shared],
-    two_variants_at_once [Shared], eight_variants_at_once [Shared], overtaken [Shared],
+    one_variant_stepwise [Shared], two_variants_stepwise [Shared], two_variants_at_once [Shared], eight_variants_at_once [Shared], overtaken [Shared],
     head_replaced_by_the_other [Shared],
     removal_before_commit [Shared], removal_of_absent_before_commit [Shared],
     purge_before_commit [Shared, TAGS], clear_before_commit [Shared, LISTING],
@@ -63,6 +63,16 @@ async fn pending_body_of_the_other(bench: Bench) -> Outcome {
 
 async fn one_variant_at_once(bench: Bench) -> Outcome {
     race_of_one(&bench, &pair(&bench).await?).await
+}
+
+async fn one_variant_stepwise(bench: Bench) -> Outcome {
+    let [one, two] = pair(&bench).await?;
+    writers::stepwise(&bench, [&one, &two], [1, 1]).await
+}
+
+async fn two_variants_stepwise(bench: Bench) -> Outcome {
+    let [one, two] = pair(&bench).await?;
+    writers::stepwise(&bench, [&one, &two], [1, 2]).await
 }
 
 async fn two_variants_at_once(bench: Bench) -> Outcome {

@@ -1,7 +1,7 @@
 //! Two writers of one variant: one wins. Two writers of two variants: both do.
 
 use cache_api::{Body, BodyId, Change, Committed, ErrorKind, Refusal, StoredBody};
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 
 use crate::{
     Failure,
@@ -9,13 +9,13 @@ use crate::{
     case::cases,
     clock::later,
     draft::Draft,
-    failure::{Outcome, ensure, ensure_eq},
-    step::jitter,
+    failure::{Context, Outcome, ensure, ensure_eq},
+    step::{MAX_POLLS, jitter, meanwhile, step},
     store::{Pending, Store, find},
 };
 
 cases!["writers";
-    overtaken, overtaken_after_a_lookup, head_in_between, one_variant_at_once, two_variants_at_once,
+    overtaken, overtaken_after_a_lookup, head_in_between, one_variant_at_once, one_variant_stepwise, two_variants_at_once, two_variants_stepwise,
     eight_variants_at_once, repeated_commit, repeated_commit_of_an_overtaken, ticket_of_another_resource,
     ticket_too_old, ticket_just_in_time, body_never_written, after_death, two_bodies_of_one_ticket,
 ];
@@ -128,6 +128,53 @@ pub(super) async fn race_of_many(bench: &Bench, stores: &[Store], variants: u8) 
             for draft in &drafts {
                 store.check_in(&found, draft).await?;
             }
+        }
+    }
+    Ok(())
+}
+
+async fn one_variant_stepwise(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    stepwise(&bench, [&store; 2], [1, 1]).await
+}
+
+async fn two_variants_stepwise(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    stepwise(&bench, [&store; 2], [1, 2]).await
+}
+
+/// Stops a commit after each number of polls, and commits another meanwhile: of one variant one is kept, and
+/// the other refused; of two both are.
+pub(super) async fn stepwise(bench: &Bench, stores: [&Store; 2], variants: [u8; 2]) -> Outcome {
+    let [one, two] = stores;
+    for polls in 0..MAX_POLLS {
+        let key = bench.key(bench.seed());
+        let mut drafts = variants.map(|number| bench.draft(key).variant(variant(number)));
+        drafts.iter_mut().for_each(|draft| draft.stored = polls % 2 == 1);
+        let [first, second] = &drafts;
+        let (slow, fast) = (one.begin(first).await?, two.begin(second).await?);
+        let mut slow: BoxFuture<'_, _> = Box::pin(one.commit(&slow));
+        let early = step(&mut slow, polls).await;
+        let ended = early.is_some();
+        let outcomes = match early {
+            Some(outcome) => [outcome?, two.commit(&fast).await?],
+            None => meanwhile(slow, two.commit(&fast)).await?.into(),
+        };
+        let [a, b] = variants;
+        let kept = outcomes.iter().filter(|o| matches!(o, Committed::Stored { .. })).count();
+        let why = format!("a commit stopped after {polls} polls, and another meanwhile");
+        ensure_eq!(kept, if a == b { 1 } else { 2 }, "the commits that came through of {why}");
+        for store in stores {
+            let found = store.lookup(&key).await?;
+            ensure_eq!(found.variants().len(), kept, "the variants after {why}");
+            for (draft, outcome) in drafts.iter().zip(&outcomes) {
+                if matches!(outcome, Committed::Stored { .. }) {
+                    store.check_in(&found, draft).await.context(&why)?;
+                }
+            }
+        }
+        if ended {
+            break;
         }
     }
     Ok(())

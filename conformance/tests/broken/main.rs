@@ -1,0 +1,94 @@
+//! The suite can fail: a storage that does everything right passes it, and each of these, which is wrong in
+//! one way, fails the cases named beside it.
+
+#![expect(clippy::unwrap_used, reason = "a test, all of it")]
+
+mod abilities;
+mod fault;
+mod reference;
+mod subject;
+
+use fault::Fault;
+use subject::suite;
+
+#[test]
+fn the_sound_one_passes() {
+    let report = suite(Fault::Sound).run_quiet(|_| true);
+    assert!(report.is_sound(), "{report}");
+    assert!(report.left_out.is_empty(), "{:?}", report.left_out);
+}
+
+/// Runs the groups of these cases and expects each of the cases to fail.
+fn fails(fault: Fault, cases: &[&str]) {
+    let group = |case: &str| case.split("::").next().map(str::to_owned);
+    let groups: Vec<_> = cases.iter().map(|case| group(case)).collect();
+    let report = suite(fault).run_quiet(|case| groups.contains(&group(case)));
+    for case in cases {
+        assert!(report.has_failed(case), "{fault:?} passes {case}: {report}");
+    }
+}
+
+macro_rules! broken {
+    ($($name:ident: $fault:ident => [$($case:literal),+ $(,)?]),+ $(,)?) => {
+        $(#[test]
+        fn $name() {
+            fails(Fault::$fault, &[$($case),+]);
+        })+
+    };
+}
+
+broken! {
+    serves_dead: ServesDead => ["expiry::dead_exactly_at", "expiry::dead_after_a_jump", "expiry::parts_apart"],
+    forgets_removal_of_absent: ForgetsRemovalOfAbsent =>
+        ["races::removal_of_absent_before_commit", "races::removal_during_commit_absent"],
+    counts_generations: CountsGenerations => ["races::removed_twice"],
+    overwrites: Overwrites =>
+        ["writers::overtaken", "writers::one_variant_stepwise", "writers::one_variant_at_once"],
+    keep_ignores_version: KeepIgnoresVersion =>
+        ["versions::wrong_version", "versions::after_two_updates", "versions::of_two_only_one"],
+    revives_versions: RevivesVersions => [
+        "versions::revival", "versions::revival_with_original_ticket", "versions::revival_of_identical_content",
+    ],
+    reads_other_bytes: ReadsOtherBytes => ["bodies::old_body_during_replacement"],
+    shows_pending: ShowsPending => ["bodies::pending_is_invisible"],
+    counts_pending: CountsPending => ["bodies::pending_is_not_listed"],
+    clears_by_prefix: ClearsByPrefix => ["isolation::clear_of_a_prefix"],
+    one_namespace: OneNamespace => ["isolation::one_key_in_two_namespaces", "isolation::clear"],
+    loses_updates: LosesUpdates => [
+        "writers::two_variants_stepwise", "writers::eight_variants_at_once",
+        "two_handles::two_variants_stepwise",
+    ],
+    checks_then_publishes: ChecksThenPublishes => [
+        "races::removal_during_commit_absent", "races::removal_during_commit_by_clear",
+        "two_handles::removal_during_commit_absent",
+    ],
+    tears_on_cancellation: TearsOnCancellation => ["cancellation::commit", "cancellation::commit_over_another"],
+    no_clamp: NoClamp => ["versions::dead_at_is_clamped", "versions::keep_is_clamped_to_the_body"],
+    evicts_newest: EvictsNewest => ["variants::a_65th_evicts_the_oldest"],
+    purge_forgets: PurgeForgets => ["races::purge_before_first_commit", "tags::new_tag_under_way"],
+    lists_dead: ListsDead => ["listing::dead_ones"],
+    lists_twice: ListsTwice => ["listing::five_hundred"],
+    loses_repeats: LosesRepeats => ["heads::repeated_fields"],
+    ignores_ticket_age: IgnoresTicketAge => ["writers::ticket_too_old"],
+    forgets_ability: ForgetsAbility => ["contract::declares_its_abilities"],
+    sweeps_tombstones: SweepsTombstones =>
+        ["races::sweep_forgets_no_removal", "races::death_forgets_no_removal"],
+    dies_whole: DiesWhole => ["expiry::short_after_long"],
+    parts_apart: PartsApart => ["expiry::parts_apart"],
+    no_read_grace: NoReadGrace => ["bodies::old_body_during_replacement", "bodies::old_body_after_removal"],
+    sweeps_pending: SweepsPending => ["sweep::bodies_under_way_stay"],
+    leaves_orphans: LeavesOrphans => ["sweep::abandoned_bodies"],
+    releases_any_lease: ReleasesAnyLease => ["leases::stale_release", "leases::release"],
+    forgets_uncacheable: ForgetsUncacheable => ["leases::uncacheable"],
+    few_writers: FewWriters => ["bodies::pending_writers_block_nobody"],
+    fails_on_garbage: FailsOnGarbage => ["garbage::flipped_head", "garbage::foreign_head"],
+    touch_fails: TouchFails => ["touch::unknown"],
+    inline_without_bound: InlineWithoutBound => ["round_trip::more_inline_than_a_lookup_holds"],
+    refuses_repeats: RefusesRepeats => ["writers::repeated_commit"],
+    reads_short: ReadsShort => ["round_trip::frames_beyond_the_end"],
+    keeps_old_tags: KeepsOldTags => ["tags::old_tags_of_a_replaced_head", "listing::after_replacement"],
+    removes_any_version: RemovesAnyVersion => ["versions::removal_of_an_old_version"],
+    takes_any_ticket: TakesAnyTicket => ["writers::ticket_of_another_resource"],
+    commits_no_body: CommitsNoBody => ["writers::body_never_written"],
+    forgets_removal_on_reopen: ForgetsRemovalOnReopen => ["persistence::removal_before_reopening"],
+}

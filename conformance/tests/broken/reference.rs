@@ -1,0 +1,393 @@
+//! A sound storage with all abilities over maps in this process, and a switch for each fault.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use cache_api::*;
+use tokio::{sync::Semaphore, task::yield_now};
+
+use crate::fault::Fault;
+
+/// What all storages of a process share.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) fault: Fault,
+    spaces: Mutex<HashMap<Namespace, Space>>,
+    writers: Arc<Semaphore>,
+}
+
+/// One namespace.
+#[derive(Debug)]
+pub(crate) struct Space {
+    pub(crate) records: HashMap<CacheKey, Record>,
+    pub(crate) bodies: HashMap<BodyId, Kept>,
+    pub(crate) epoch: Epoch,
+    pub(crate) leases: HashMap<CacheKey, (Lease, SystemTime)>,
+    pub(crate) uncacheable: HashMap<CacheKey, SystemTime>,
+}
+
+/// The frames of a stored body.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) drop_at: SystemTime,
+    /// Whether a live entry has it.
+    pub(crate) used: bool,
+}
+
+/// A storage in the world.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    pub(crate) world: Arc<World>,
+    namespace: Namespace,
+    pub(crate) limits: Limits,
+}
+
+impl World {
+    pub(crate) fn new(fault: Fault) -> Arc<Self> {
+        let writers = Arc::new(Semaphore::new(if fault == Fault::FewWriters { 4 } else { 10_000 }));
+        Arc::new(Self { fault, spaces: Mutex::default(), writers })
+    }
+
+    pub(crate) fn spaces(&self) -> MutexGuard<'_, HashMap<Namespace, Space>> {
+        self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        Self {
+            records: HashMap::new(),
+            bodies: HashMap::new(),
+            epoch: Epoch::NONE,
+            leases: HashMap::new(),
+            uncacheable: HashMap::new(),
+        }
+    }
+}
+
+impl Space {
+    /// Lets bodies go when their readers have had time.
+    pub(crate) fn retire(&mut self, bodies: &[BodyId], until: SystemTime) {
+        for body in bodies {
+            if let Some(kept) = self.bodies.get_mut(body) {
+                (kept.drop_at, kept.used) = (until, false);
+            }
+        }
+    }
+}
+
+impl Reference {
+    pub(crate) fn open(world: &Arc<World>, namespace: &Namespace, limits: Limits) -> Self {
+        let storage = Self { world: Arc::clone(world), namespace: namespace.clone(), limits };
+        if storage.has(Fault::ForgetsRemovalOnReopen) {
+            storage.with(|space| {
+                for record in space.records.values_mut() {
+                    *record = Record::from_parts(Generation::NONE, record.variants(), None);
+                }
+            });
+        }
+        storage
+    }
+
+    pub(crate) fn has(&self, fault: Fault) -> bool {
+        self.world.fault == fault
+    }
+
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Space) -> T) -> T {
+        let one = Namespace::default();
+        let namespace = if self.has(Fault::OneNamespace) { &one } else { &self.namespace };
+        work(self.world.spaces().entry(namespace.clone()).or_default())
+    }
+
+    pub(crate) fn grace_from(&self, now: SystemTime) -> SystemTime {
+        now + if self.has(Fault::NoReadGrace) { Duration::ZERO } else { self.limits.read_grace }
+    }
+
+    fn apply(
+        &self,
+        space: &mut Space,
+        ticket: &Ticket,
+        entry: Entry,
+        change: Change,
+        now: SystemTime,
+    ) -> Result<Committed> {
+        let keeps = matches!(change, Change::Keep(_));
+        if ticket.epoch() != space.epoch && *ticket.key() == entry.key {
+            let old = ticket.is_expired(now, &self.limits);
+            return Ok(Committed::Refused(if old { Refusal::TicketExpired } else { Refusal::Removed }));
+        }
+        if let Change::Put(Body::Stored(body)) = &change
+            && !space.bodies.contains_key(&body.id)
+            && !self.has(Fault::CommitsNoBody)
+            && !ticket.is_expired(now, &self.limits)
+        {
+            return Ok(Committed::Refused(Refusal::BodyGone));
+        }
+        let mut limits = self.limits;
+        if self.has(Fault::IgnoresTicketAge) {
+            limits = limits.with_max_write(Duration::from_secs(1_000_000_000));
+        }
+        let record = space.records.entry(entry.key).or_default();
+        let applied = record.commit(ticket, entry, change, now, &limits)?;
+        if let Committed::Stored { version, dead_at } = applied.committed
+            && let Some(kept) = space.bodies.get_mut(&version.body)
+            && !(keeps && self.has(Fault::PartsApart))
+        {
+            let grace = if self.has(Fault::PartsApart) { Duration::ZERO } else { self.limits.read_grace };
+            (kept.drop_at, kept.used) = (dead_at + grace, true);
+        }
+        space.retire(&applied.retired, self.grace_from(now));
+        if self.has(Fault::NoReadGrace) {
+            space.bodies.retain(|_, kept| kept.used || kept.drop_at > now);
+        }
+        Ok(applied.committed)
+    }
+
+    /// What the faults make of a commit before it is applied.
+    fn bend(&self, space: &mut Space, ticket: &mut Ticket, entry: &mut Entry, change: &mut Change) {
+        let record = space.records.entry(entry.key).or_default();
+        let current = record.variants().iter().find(|v| v.id == entry.variant).map(|v| v.version);
+        let retold = |generation, variants: &[Variant]| {
+            let at = ticket.issued_at();
+            Resource::new(*ticket.key(), generation, ticket.epoch(), variants, at).ticket().clone()
+        };
+        match (self.world.fault, &mut *change, current) {
+            (Fault::Overwrites, Change::Put(_), _) => {
+                *ticket = retold(ticket.generation(), record.variants());
+            }
+            (Fault::KeepIgnoresVersion, Change::Keep(version), Some(current)) => *version = current,
+            (Fault::RevivesVersions, Change::Keep(version), Some(current))
+                if version.head == current.head =>
+            {
+                *version = current;
+                *ticket = retold(record.generation(), record.variants());
+            }
+            (Fault::NoClamp, Change::Put(Body::Stored(body)), _) => body.limit = entry.dead_at,
+            (Fault::EvictsNewest, Change::Put(_), None) if record.variants().len() >= MAX_VARIANTS => {
+                let (_, rest) = record.variants().split_last().unwrap();
+                *record = Record::from_parts(record.generation(), rest, record.tombstone_until());
+            }
+            (Fault::LosesRepeats, ..) => {
+                let mut head = entry.head.value().unwrap().clone();
+                for name in head.headers.keys().cloned().collect::<Vec<_>>() {
+                    let last = head.headers.get_all(&name).iter().next_back().unwrap().clone();
+                    head.headers.insert(name, last);
+                }
+                let body = match &change {
+                    Change::Put(body) => body.id(),
+                    Change::Keep(version) => version.body,
+                };
+                let place = Place::head(&self.namespace, entry.key, entry.variant, body);
+                entry.head = StoredHead::new(head, Arc::new(CborSerializer::new()), place);
+            }
+            (Fault::KeepsOldTags, Change::Keep(_), Some(_)) => {
+                let old = record.variants().iter().find(|v| v.id == entry.variant).unwrap();
+                entry.tags = Arc::clone(&old.tags);
+            }
+            (Fault::TakesAnyTicket, ..) => {
+                let generation = record.generation();
+                let at = ticket.issued_at();
+                let found = Resource::new(entry.key, generation, ticket.epoch(), record.variants(), at);
+                *ticket = found.ticket().clone();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reference ({:?}, namespace {})", self.world.fault, self.namespace)
+    }
+}
+
+#[async_trait]
+impl Storage for Reference {
+    fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    async fn lookup(&self, key: &CacheKey, now: SystemTime) -> Result<Resource> {
+        yield_now().await;
+        let (record, epoch) =
+            self.with(|space| (space.records.get(key).cloned().unwrap_or_default(), space.epoch));
+        let last_is_dead = record.variants().last().is_some_and(|v| !v.is_live(now));
+        if self.has(Fault::DiesWhole) && last_is_dead {
+            return Ok(Resource::new(*key, record.generation(), epoch, [], now));
+        }
+        if self.has(Fault::ServesDead) || self.has(Fault::InlineWithoutBound) {
+            let dead_too = self.has(Fault::ServesDead);
+            let found = record.variants().iter().filter(|v| dead_too || v.is_live(now)).cloned();
+            return Ok(Resource::new(*key, record.generation(), epoch, found.collect::<Vec<_>>(), now));
+        }
+        if self.has(Fault::FailsOnGarbage) {
+            for variant in record.variants().iter().filter(|v| v.head.value().is_none()) {
+                let place = Place::head(&self.namespace, *key, variant.id, variant.version.body);
+                variant.head.decode(&CborSerializer::new(), &place).await?;
+            }
+        }
+        Ok(record.lookup(*key, epoch, now))
+    }
+
+    async fn read(&self, key: &CacheKey, body: BodyId, frames: Range<u32>) -> Result<Vec<Frame>> {
+        yield_now().await;
+        self.with(|space| {
+            let record = space.records.get(key);
+            let mut body = body;
+            if self.has(Fault::ReadsOtherBytes)
+                && let Some(other) = record.and_then(|r| r.variants().last())
+            {
+                body = other.version.body;
+            }
+            let inline = record.and_then(|r| r.inline(body)).map(std::slice::from_ref);
+            let all = inline.or_else(|| space.bodies.get(&body).map(|kept| &*kept.frames));
+            let mut range = frames.start as usize..frames.end as usize;
+            if self.has(Fault::ReadsShort)
+                && let Some(all) = all
+            {
+                range = range.start.min(all.len())..range.end.min(all.len());
+            }
+            let some = all.and_then(|all| all.get(range));
+            some.map(<[_]>::to_vec).ok_or_else(|| Error::new(ErrorKind::Gone, "read"))
+        })
+    }
+
+    async fn writer(&self, ticket: &Ticket, body: BodyId, now: SystemTime) -> Result<Box<dyn BodyWriter>> {
+        let permit = Arc::clone(&self.world.writers).acquire_owned().await.unwrap();
+        let limit = self.limits.retention_from(now);
+        self.with(|space| {
+            let kept = Kept { frames: Vec::new(), drop_at: now + self.limits.max_write, used: false };
+            space.bodies.insert(body, kept);
+            if self.has(Fault::ShowsPending) {
+                let entry = Entry::new(
+                    *ticket.key(),
+                    VariantId::ONLY,
+                    StoredHead::from_bytes(bytes::Bytes::new()),
+                    now,
+                    limit,
+                );
+                let stored = StoredBody { id: body, frames: 1, len: 0, limit };
+                let record = space.records.entry(*ticket.key()).or_default();
+                let variant = Variant::new(entry, Body::Stored(stored), 0, limit);
+                *record = Record::from_parts(record.generation(), [variant], None);
+            }
+        });
+        let storage = self.clone();
+        Ok(frame_writer(body, limit, move |_, frame| {
+            let (storage, _open) = (storage.clone(), &permit);
+            async move {
+                yield_now().await;
+                let frames = |kept: &mut Kept| kept.frames.push(frame);
+                storage
+                    .with(|space| space.bodies.get_mut(&body).map(frames))
+                    .ok_or_else(|| Error::new(ErrorKind::Gone, "write"))
+            }
+        }))
+    }
+
+    async fn commit(
+        &self,
+        ticket: &Ticket,
+        mut entry: Entry,
+        mut change: Change,
+        now: SystemTime,
+    ) -> Result<Committed> {
+        yield_now().await;
+        let mut ticket = ticket.clone();
+        let key = entry.key;
+        self.with(|space| self.bend(space, &mut ticket, &mut entry, &mut change));
+        let id = match &change {
+            Change::Put(body) => body.id(),
+            Change::Keep(version) => version.body,
+        };
+        match self.world.fault {
+            Fault::LosesUpdates => {
+                let before = self.with(|space| space.records.get(&key).cloned().unwrap_or_default());
+                yield_now().await;
+                self.with(|space| {
+                    space.records.insert(key, before);
+                    self.apply(space, &ticket, entry, change, now)
+                })
+            }
+            Fault::ChecksThenPublishes => {
+                let read = self.with(|space| space.records.get(&key).cloned().unwrap_or_default());
+                if read.generation() != ticket.generation() {
+                    return Ok(Committed::Refused(Refusal::Removed));
+                }
+                yield_now().await;
+                self.with(|space| {
+                    let now_is = space.records.entry(key).or_default().generation();
+                    let at = ticket.issued_at();
+                    let found = Resource::new(key, now_is, space.epoch, read.variants(), at);
+                    self.apply(space, found.ticket(), entry, change, now)
+                })
+            }
+            Fault::TearsOnCancellation => {
+                let (committed, frames) = self.with(|space| {
+                    let committed = self.apply(space, &ticket, entry, change, now);
+                    let frames = space.bodies.get_mut(&id).map(|kept| std::mem::take(&mut kept.frames));
+                    (committed, frames)
+                });
+                yield_now().await;
+                self.with(|space| {
+                    if let (Some(kept), Some(frames)) = (space.bodies.get_mut(&id), frames) {
+                        kept.frames = frames;
+                    }
+                });
+                committed
+            }
+            Fault::RefusesRepeats => self.with(|space| {
+                let found =
+                    space.records.get(&key).map(|r| r.variants().iter().any(|v| v.version.body == id));
+                if found == Some(true) && matches!(change, Change::Put(_)) {
+                    return Ok(Committed::Refused(Refusal::Replaced));
+                }
+                self.apply(space, &ticket, entry, change, now)
+            }),
+            _ => self.with(|space| self.apply(space, &ticket, entry, change, now)),
+        }
+    }
+
+    async fn remove(&self, key: &CacheKey, only: Option<Version>, now: SystemTime) -> Result<u64> {
+        yield_now().await;
+        self.with(|space| {
+            if self.has(Fault::ForgetsRemovalOfAbsent) && !space.records.contains_key(key) {
+                return Ok(0);
+            }
+            let record = space.records.entry(*key).or_default();
+            let mut only = only;
+            if only.is_some() && self.has(Fault::RemovesAnyVersion) {
+                only = record.variants().first().map(|v| v.version);
+            }
+            let (count, bodies) = record.remove(only, now, &self.limits)?;
+            if only.is_none() && self.has(Fault::CountsGenerations) {
+                *record = Record::from_parts(Generation::from_counter(1), [], record.tombstone_until());
+            }
+            space.retire(&bodies, self.grace_from(now));
+            if self.has(Fault::NoReadGrace) {
+                space.bodies.retain(|_, kept| kept.used || kept.drop_at > now);
+            }
+            Ok(count)
+        })
+    }
+
+    fn abilities(&self) -> Abilities<'_> {
+        let all = Abilities::none().with_leases(self).with_tags(self).with_listing(self);
+        if self.has(Fault::ForgetsAbility) { all } else { all.with_touch(self) }
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
