@@ -1,0 +1,53 @@
+# One recipe per gate. The commands are in scripts/gate, which works without just as well.
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# All gates on this machine, as CI runs them.
+ci:
+    bash .ci/run
+
+# rustfmt changes nothing.
+fmt:
+    scripts/gate fmt
+
+# Dependencies between our crates run one way; what a crate and a backend must have.
+rules:
+    scripts/gate rules
+
+# Licences, minimum Rust and forbidden crates among all dependencies.
+licences:
+    scripts/gate licences
+
+# No misspelt words.
+typos:
+    scripts/gate typos
+
+# clippy without a warning, every target, all features.
+lint:
+    scripts/gate lint
+
+# clippy without a warning, each crate with each feature alone and with none.
+features:
+    scripts/gate features
+
+# rustdoc without a warning, all features.
+doc:
+    scripts/gate doc
+
+# Every crate can be packaged, and what is packaged compiles.
+package:
+    scripts/gate package
+
+# Every test, example, doctest and conformance trial.
+test:
+    scripts/gate test
+
+# The tests again under cargo-nextest.
+nextest:
+    scripts/gate nextest
+
+# The example of the README, twice.
+quickstart:
+    scripts/gate quickstart

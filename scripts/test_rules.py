@@ -1,0 +1,136 @@
+"""Proves that each rule can fail, and that it lets pass what is right."""
+
+import re
+import subprocess
+import unittest
+from pathlib import Path
+
+import dependency_rules
+import workspace_rules
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def package(name, *dependencies, **fields):
+    defaults = {"description": "d", "license": "MIT", "readme": "README.md", "rust_version": "1.94"}
+    return {"name": name, "dependencies": list(dependencies), "features": {}, "publish": None, **defaults, **fields}
+
+
+def to(name, kind=None, req=None, path="/somewhere"):
+    return {"name": name, "kind": kind, "req": req or ("*" if kind == "dev" else "^0.1"), "path": path}
+
+
+API = package("cache-api")
+ENGINE = package("cache-engine", to("cache-api"), to("cache-backend-memory", "dev"))
+MEMORY = package("cache-backend-memory", to("cache-api"), to("cache-conformance", "dev"))
+SUITE = package("cache-conformance", to("cache-api"), to("cache-engine"))
+CLIENT = package("client-reqwest", to("cache-engine"), to("cache-api"), to("cache-backend-memory"), to("reqwest"))
+HOUSE = [API, ENGINE, MEMORY, SUITE, CLIENT]
+
+
+class WorkspaceRules(unittest.TestCase):
+    def test_the_house_as_drawn_passes(self):
+        self.assertEqual(list(workspace_rules.direction(HOUSE)), [])
+        self.assertEqual(list(workspace_rules.versions(HOUSE)), [])
+
+    def test_each_edge_against_the_direction_fails(self):
+        for name, target, kind in [
+            ("cache-api", "cache-engine", None),
+            ("cache-api", "cache-conformance", "build"),
+            ("cache-engine", "cache-backend-memory", None),
+            ("cache-engine", "client-reqwest", None),
+            ("cache-backend-sqlite", "cache-engine", None),
+            ("cache-backend-sqlite", "cache-backend-memory", None),
+            ("cache-backend-sqlite", "cache-conformance", None),
+            ("cache-conformance", "cache-backend-memory", None),
+            ("cache-conformance", "client-reqwest", "build"),
+            ("client-reqwest", "cache-conformance", None),
+        ]:
+            others = [member for member in HOUSE if member["name"] != name]
+            faults = list(workspace_rules.direction([*others, package(name, to(target, kind))]))
+            self.assertEqual(len(faults), 1, (name, target, faults))
+            self.assertIn(f"{name}: may not depend on {target}", faults[0])
+
+    def test_a_crate_without_a_place_fails(self):
+        faults = list(workspace_rules.direction([*HOUSE, package("helpers")]))
+        self.assertEqual(len(faults), 1, faults)
+
+    def test_versions_between_our_crates_fail(self):
+        for wrong in [
+            to("cache-api", "dev", req="^0.1"),
+            to("cache-api", req="*"),
+            to("cache-api", path=None),
+        ]:
+            faults = list(workspace_rules.versions([API, package("cache-engine", wrong)]))
+            self.assertEqual(len(faults), 1, (wrong, faults))
+
+    def test_a_feature_that_no_table_has_fails(self):
+        client = package("client-reqwest", features={"default": ["a"], "a": [], "b": []})
+        faults = list(workspace_rules.features([client], lambda _: "| `a` | yes | all of it |"))
+        self.assertEqual(len(faults), 1, faults)
+        self.assertIn("`b`", faults[0])
+
+    def test_manifests_that_lack_something_fail(self):
+        inherited = {"lints": {"workspace": True}}
+        self.assertEqual(list(workspace_rules.manifests([API], lambda _: inherited)), [])
+        self.assertEqual(len(list(workspace_rules.manifests([API], lambda _: {}))), 1)
+        nameless = package("cache-api", description=None)
+        self.assertEqual(len(list(workspace_rules.manifests([nameless], lambda _: inherited))), 1)
+
+    def test_a_backend_without_its_files_fails(self):
+        faults = list(workspace_rules.backend_files("backends/x", lambda file: file != "tests/conformance.rs"))
+        self.assertEqual(faults, ["backends/x: has no tests/conformance.rs"])
+
+    def test_a_policy_that_sees_too_much_fails(self):
+        for line in [
+            "use crate::store::Store;",
+            "use crate::{engine, policy};",
+            "let now = SystemTime::now();",
+            "tokio::spawn(work);",
+            "pub async fn before() {}",
+            "use cache_api::{Head, Storage};",
+        ]:
+            self.assertTrue(list(workspace_rules.policy_sees("x.rs", line)), line)
+        for line in ["use crate::policy::Age;", "use super::Age;", "// as SystemTime::now() would", "now: SystemTime"]:
+            self.assertEqual(list(workspace_rules.policy_sees("x.rs", line)), [], line)
+
+
+class DependencyRules(unittest.TestCase):
+    def test_licence_expressions(self):
+        for expression, allowed in [
+            ("MIT", True),
+            ("GPL-3.0-only", False),
+            ("", False),
+            ("MIT OR GPL-3.0-only", True),
+            ("GPL-3.0-only/MIT", True),
+            ("MIT AND GPL-3.0-only", False),
+            ("(MIT OR Apache-2.0) AND Unicode-3.0", True),
+            ("(MIT OR Apache-2.0) AND GPL-3.0-only", False),
+            ("GPL-3.0-only OR MIT AND LGPL-2.1-only", False),
+            ("Apache-2.0 WITH LLVM-exception", True),
+            ("Apache-2.0 WITH Some-exception", False),
+            ("MIT OR", False),
+            ("(MIT", False),
+            ("MIT Apache-2.0", False),
+        ]:
+            self.assertEqual(bool(dependency_rules.is_allowed(expression)), allowed, expression)
+
+    def test_wrong_crates_fail(self):
+        ring = {"name": "ring", "version": "0.17.0", "license": None, "rust_version": "1.100"}
+        good = {"name": "good", "version": "1.0.0", "license": "ISC", "rust_version": None}
+        self.assertEqual(len(list(dependency_rules.licences([ring, good]))), 1)
+        self.assertEqual(len(list(dependency_rules.forbidden([ring, good]))), 1)
+        self.assertEqual(len(list(dependency_rules.rust_versions([ring, good], "1.94"))), 1)
+        self.assertEqual(list(dependency_rules.rust_versions([{**ring, "rust_version": "1.94.0"}], "1.94")), [])
+
+
+class Recipes(unittest.TestCase):
+    def test_each_gate_has_a_recipe(self):
+        gates = subprocess.run([ROOT / "scripts/gate"], check=True, stdout=subprocess.PIPE, text=True)
+        names = [line.split()[0] for line in gates.stdout.splitlines()]
+        recipes = re.findall(r"^\s+scripts/gate ([\w-]+)$", (ROOT / "justfile").read_text(encoding="utf-8"), re.M)
+        self.assertEqual(sorted(recipes), sorted(names))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,143 @@
+"""The rules of the house that no compiler checks.
+
+Run alone it checks this workspace: which crate may depend on which, what a manifest and a backend's folder
+must have, and what the policy may not see. `test_rules.py` proves that each rule can fail.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Which workspace crates a crate may depend on, by normal and build dependencies. Development dependencies are
+# free: the engine is tested with the memory backend, each backend with the conformance suite.
+HOUSE = {
+    "cache-api": [],
+    "cache-engine": ["cache-api"],
+    "cache-backend-*": ["cache-api"],
+    "cache-conformance": ["cache-api", "cache-engine"],
+    "client-reqwest": ["cache-api", "cache-engine", "cache-backend-*"],
+}
+
+# What every backend's folder has, so that knowing one is knowing all.
+BACKEND_FILES = ["README.md", "src/lib.rs", "src/config.rs", "src/storage.rs", "tests/conformance.rs"]
+
+# The policy is a pure function of (request, stored, now): it sees no storage, no network, no clock, no runtime.
+POLICY = "cache-engine/src/policy"
+POLICY_MAY_NOT_SEE = re.compile(
+    r"\bcrate::(?!policy\b)[\w{]+|\bstd::(?:net|fs|io|thread|process)\b|\b(?:tokio|tracing|futures_util)::"
+    r"|\bStorage\b|\b(?:SystemTime|Instant)::now\b|\basync fn\b|\.await\b"
+)
+
+
+def direction(packages):
+    """Dependencies run one way."""
+    members = {package["name"] for package in packages}
+    for package in packages:
+        name = package["name"]
+        place = next((pattern for pattern in HOUSE if fnmatchcase(name, pattern)), None)
+        if place is None:
+            yield f"{name}: has no place in the house; give it one in HOUSE ({Path(__file__).name})"
+            continue
+        for dependency in package["dependencies"]:
+            target = dependency["name"]
+            if target not in members or dependency["kind"] == "dev":
+                continue
+            if not any(fnmatchcase(target, allowed) for allowed in HOUSE[place]):
+                yield f"{name}: may not depend on {target} (allowed: {', '.join(HOUSE[place]) or 'none'})"
+
+
+def versions(packages):
+    """Between our own crates, a development dependency has a path and no version, any other has both.
+
+    A version in a development dependency makes a cycle that keeps the crates from being packaged.
+    """
+    members = {package["name"] for package in packages}
+    for package in packages:
+        for dependency in package["dependencies"]:
+            if dependency["name"] not in members:
+                continue
+            edge = f"{package['name']}: the dependency on {dependency['name']}"
+            if not dependency.get("path"):
+                yield f"{edge} has no path"
+            if dependency["kind"] == "dev" and dependency["req"] != "*":
+                yield f"{edge} is for development: give it its path and no version"
+            if dependency["kind"] != "dev" and dependency["req"] == "*":
+                yield f"{edge} has no version, without which it cannot be published"
+
+
+def features(packages, readme_of):
+    """Each feature is in the feature table of its crate's README."""
+    for package in packages:
+        readme = readme_of(package)
+        for feature in package["features"]:
+            if feature != "default" and f"`{feature}`" not in readme:
+                yield f"{package['name']}: the feature `{feature}` is not in the table of its README.md"
+
+
+def manifests(packages, manifest_of):
+    """What each manifest takes from the workspace."""
+    for package in packages:
+        manifest = manifest_of(package)
+        if manifest.get("lints") != {"workspace": True}:
+            yield f"{package['name']}: its manifest does not inherit the lints (`[lints] workspace = true`)"
+        if package["publish"] == []:
+            continue
+        for field in ("description", "license", "readme", "rust_version"):
+            if not package[field]:
+                yield f"{package['name']}: its manifest has no {field}"
+
+
+def backend_files(folder, exists):
+    """Every backend has the same file names."""
+    for file in BACKEND_FILES:
+        if not exists(file):
+            yield f"{folder}: has no {file}"
+
+
+def policy_sees(file, text):
+    """What a file of the policy sees that it may not."""
+    for number, line in enumerate(text.splitlines(), 1):
+        code = line.split("//", 1)[0]
+        for found in POLICY_MAY_NOT_SEE.finditer(code):
+            yield f"{file}:{number}: the policy may not see `{found.group()}`"
+
+
+def main():
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"],
+        cwd=ROOT, check=True, stdout=subprocess.PIPE,
+    )
+    packages = json.loads(metadata.stdout)["packages"]
+
+    def beside_manifest(package, name):
+        return Path(package["manifest_path"]).with_name(name).read_text(encoding="utf-8")
+
+    faults = [
+        *direction(packages),
+        *versions(packages),
+        *features(packages, lambda package: beside_manifest(package, "README.md")),
+        *manifests(packages, lambda package: tomllib.loads(beside_manifest(package, "Cargo.toml"))),
+    ]
+    for folder in sorted(path.parent for path in (ROOT / "backends").glob("*/Cargo.toml")):
+        faults += backend_files(folder.relative_to(ROOT), lambda file: (folder / file).is_file())
+    policy = sorted((ROOT / POLICY).rglob("*.rs"))
+    if not policy:
+        faults.append(f"{POLICY}: no policy there; where did it go?")
+    for file in policy:
+        faults += policy_sees(file.relative_to(ROOT), file.read_text(encoding="utf-8"))
+
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if faults:
+        sys.exit(1)
+    print(f"{len(packages)} crates and {len(policy)} files of the policy keep the rules")
+
+
+if __name__ == "__main__":
+    main()
