@@ -9,22 +9,22 @@ use sqlx::query;
 
 use crate::{
     error::{error, is_duplicate},
-    row::{FRAME_MAX, get, nanos, signed, time},
+    row::{FRAME_MAX, get, nanos, signed, time, transaction},
     storage::Inner,
 };
 
 /// Frames of a stored body, be it pending, committed or retired; or an inline body as its one frame.
 const READ: &str = "
-SELECT f.n, iif(length(f.bytes) <= ?5, f.bytes, NULL) FROM body b
-JOIN namespace s ON s.id = b.namespace AND s.name = ?1
-JOIN frame f ON f.body = b.id AND f.n >= ?3 AND f.n < ?4
-WHERE b.body = ?2
+SELECT f.n, iif(length(f.bytes) <= $5, f.bytes, NULL) FROM body b
+JOIN namespace s ON s.id = b.namespace AND s.name = $1
+JOIN frame f ON f.body = b.id AND f.n >= $3 AND f.n < $4
+WHERE b.body = $2
 UNION ALL
-SELECT 0, iif(length(c.inline) <= ?5, c.inline, NULL) FROM namespace s
-JOIN resource r ON r.namespace = s.id AND r.key = ?6
-JOIN variant v ON v.resource = r.id AND v.body = ?2 AND v.stored IS NULL
+SELECT 0, iif(length(c.inline) <= $5, c.inline, NULL) FROM namespace s
+JOIN resource r ON r.namespace = s.id AND r.key = $6
+JOIN variant v ON v.resource = r.id AND v.body = $2 AND v.stored IS NULL
 JOIN content c ON c.variant = v.id
-WHERE s.name = ?1 AND s.cleared_at IS NULL AND ?3 = 0";
+WHERE s.name = $1 AND s.cleared_at IS NULL AND $3 = 0";
 
 pub(crate) async fn read(
     inner: &Inner,
@@ -68,50 +68,46 @@ pub(crate) struct Writer {
     broken: bool,
 }
 
-const BEGIN: &str = "
-INSERT INTO body (namespace, body, began_at, limit_at)
-SELECT id, ?2, ?3, ?4 FROM namespace WHERE name = ?1 AND cleared_at IS NULL
-RETURNING id";
+const BEGIN: &str = transaction!(
+    "INSERT INTO body (namespace, body, began_at, limit_at)
+    SELECT id, $2, $3, $4 FROM namespace WHERE name = $1 AND cleared_at IS NULL",
+    "INSERT INTO frame (body, n, bytes) SELECT id, 0, $5 FROM body WHERE body = $2 RETURNING body",
+);
 
-const APPEND: &str = "
-INSERT INTO frame (body, n, bytes)
-SELECT id, ?2, ?3 FROM body WHERE id = ?1 AND committed = 0 AND gone_at IS NULL";
+const APPEND: &str = transaction!(
+    "INSERT INTO frame (body, n, bytes)
+    SELECT id, $2, $3 FROM body WHERE id = $1 AND committed = 0 AND gone_at IS NULL RETURNING body",
+);
 
-const ABANDON: &str = "UPDATE body SET gone_at = ?2 WHERE id = ?1 AND committed = 0 AND gone_at IS NULL";
+const ABANDON: &str =
+    transaction!("UPDATE body SET gone_at = $2 WHERE id = $1 AND committed = 0 AND gone_at IS NULL",);
 
 impl Writer {
     pub(crate) fn new(inner: Arc<Inner>, body: BodyId, began_at: SystemTime) -> Self {
         Self { inner, body, began_at, row: None, frames: 0, bytes: 0, broken: false }
     }
 
-    async fn append(&mut self, bytes: &Bytes) -> Result<i64> {
-        let mut write = self.inner.database.begin("write").await?;
-        let row = match self.row {
-            Some(row) => row,
+    /// Returns the body's row.
+    async fn append(&self, bytes: &Bytes) -> Result<i64> {
+        let append = || match self.row {
+            Some(row) => query(APPEND).bind(row).bind(i64::from(self.frames)).bind(bytes.to_vec()),
             None => {
                 let limit = self.inner.limits.retention_from(self.began_at);
                 let begin = self.inner.sql(BEGIN).bind(self.body.as_bytes().to_vec());
-                let rows = write.fetch(begin.bind(nanos(self.began_at)).bind(nanos(limit))).await;
-                let rows = rows.map_err(used_before)?;
-                rows.first().and_then(|row| get(row, 0)).ok_or_else(|| error(ErrorKind::Gone, "write"))?
+                begin.bind(nanos(self.began_at)).bind(nanos(limit)).bind(bytes.to_vec())
             }
         };
-        let append = query(APPEND).bind(row).bind(i64::from(self.frames)).bind(bytes.to_vec());
-        if write.execute(append).await? == 0 {
-            return Err(
-                error(ErrorKind::Gone, "write").with_message("the body was swept: writing took too long")
-            );
-        }
-        write.commit().await?;
-        Ok(row)
+        let rows = self.inner.database.run("write", append).await.map_err(used_before)?;
+        rows.first().and_then(|row| get(row, 0)).ok_or_else(|| {
+            error(ErrorKind::Gone, "write").with_message("the body was swept: writing took too long")
+        })
     }
 
     /// Gives the room back at once, rather than after `max_write`.
     async fn abandon(&self) -> Result<()> {
         let Some(row) = self.row else { return Ok(()) };
-        let mut write = self.inner.database.begin("write").await?;
-        write.execute(query(ABANDON).bind(row).bind(nanos(self.began_at))).await?;
-        write.commit().await
+        let abandon = || query(ABANDON).bind(row).bind(nanos(self.began_at));
+        self.inner.database.run("write", abandon).await.map(drop)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     connections::Write,
     error::error,
     row::{
-        HEAD_MAX, INLINE_ENCODED_MAX, epoch, epoch_parts, generation, get, nanos, signed, tag_column,
+        HEAD_MAX, INLINE_ENCODED_MAX, Query, epoch, epoch_parts, generation, get, nanos, signed, tag_column,
         tag_set, time, unsigned,
     },
     storage::{Inner, NEW_NAMESPACE},
@@ -53,17 +53,8 @@ pub(crate) async fn commit(
     if head.len() > HEAD_MAX || 16 * entry.tags.len() > HEAD_MAX || oversized {
         return Ok(Committed::Refused(Refusal::TooLarge));
     }
-    let mut write = inner.database.begin("commit").await?;
     let commit = Commit { inner, ticket, entry, head, now };
-    let outcome = match commit.state(&mut write, &change).await? {
-        Some(state) => commit.apply(&mut write, &state, change, inline).await?,
-        None => {
-            // Somebody deleted the namespace's row: with a new one, later commits work.
-            write.execute(inner.sql(NEW_NAMESPACE)).await?;
-            Outcome::refused(Refusal::Removed)
-        }
-    };
-    write.commit().await?;
+    let outcome = commit.run(&change, inline).await?;
     if inner.max_size.is_some_and(|max| outcome.live > max) {
         inner.evict(outcome.row, now).await;
     }
@@ -97,7 +88,6 @@ struct State {
     namespace: i64,
     live: u64,
     purged: bool,
-    resource: Option<i64>,
     /// The variant's row, live or dead or corrupt.
     row: Option<i64>,
     stored: Option<i64>,
@@ -125,97 +115,104 @@ struct Pending {
     limit_at: i64,
 }
 
-const STATE: &str = "
+const STATE: &str = "BEGIN IMMEDIATE;
 SELECT s.id, s.epoch, s.purges, s.live, r.id, r.generation,
     v.id, v.body, v.heads, v.stored, v.size, v.dead_at, v.limit_at, length(v.tags),
-    (SELECT count(*) FROM variant o WHERE o.resource = r.id AND o.variant <> ?3),
+    (SELECT count(*) FROM variant o WHERE o.resource = r.id AND o.variant <> $3),
     (SELECT sum(o.len) FROM variant o
-        WHERE o.resource = r.id AND o.variant <> ?3 AND o.stored IS NULL AND o.dead_at > ?4),
+        WHERE o.resource = r.id AND o.variant <> $3 AND o.stored IS NULL AND o.dead_at > $4),
     EXISTS (SELECT 1 FROM tag_tombstone t
-        WHERE t.namespace = s.id AND t.purge > ?5 AND t.tag IN (SELECT unhex(value) FROM json_each(?6))),
+        WHERE t.namespace = s.id AND t.purge > $5 AND t.tag IN (SELECT unhex(value) FROM json_each($6))),
     b.id, b.committed = 0 AND b.gone_at IS NULL, b.frames, b.bytes, b.limit_at
 FROM namespace s
-LEFT JOIN resource r ON r.namespace = s.id AND r.key = ?2
-LEFT JOIN variant v ON v.resource = r.id AND v.variant = ?3
-LEFT JOIN body b ON b.body = ?7 AND b.namespace = s.id
-WHERE s.name = ?1 AND s.cleared_at IS NULL";
+LEFT JOIN resource r ON r.namespace = s.id AND r.key = $2
+LEFT JOIN variant v ON v.resource = r.id AND v.variant = $3
+LEFT JOIN body b ON b.body = $7 AND b.namespace = s.id
+WHERE s.name = $1 AND s.cleared_at IS NULL";
 
-const NEW_RESOURCE: &str = "
-INSERT INTO resource (namespace, key, generation) VALUES (?1, ?2, zeroblob(16))
-ON CONFLICT (namespace, key) DO UPDATE SET generation = iif(length(generation) = 16, generation, zeroblob(16))
-RETURNING id";
-
+/// All of a commit that brings a body. What is not to be done has `NULL` in its place.
 const PUT: &str = "
+UPDATE body SET committed = 1 WHERE id = $5 AND committed = 0;
+UPDATE body SET gone_at = $16 WHERE id = $15 AND gone_at IS NULL;
+INSERT INTO resource (namespace, key, generation) VALUES ($1, $2, zeroblob(16))
+ON CONFLICT (namespace, key) DO UPDATE SET generation = excluded.generation WHERE length(generation) <> 16;
 INSERT INTO variant (namespace, resource, variant, body, heads, stored, frames, len, size,
     stored_at, dead_at, limit_at, used_at, tags)
-VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+SELECT $1, id, $3, $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM resource
+WHERE namespace = $1 AND key = $2
 ON CONFLICT (resource, variant) DO UPDATE SET body = excluded.body, heads = 0, stored = excluded.stored,
     frames = excluded.frames, len = excluded.len, size = excluded.size, stored_at = excluded.stored_at,
     dead_at = excluded.dead_at, limit_at = excluded.limit_at, used_at = excluded.used_at,
     tags = excluded.tags
-RETURNING id";
-
-const PUT_CONTENT: &str = "
-INSERT INTO content (variant, head, inline) VALUES (?1, ?2, ?3)
+RETURNING id, resource;
+INSERT INTO content (variant, head, inline)
+SELECT v.id, $14, $17 FROM resource r JOIN variant v ON v.resource = r.id AND v.variant = $3
+WHERE r.namespace = $1 AND r.key = $2
 ON CONFLICT (variant) DO UPDATE SET head = excluded.head, inline = excluded.inline";
 
 const KEEP: &str = "
-UPDATE variant SET heads = ?2, stored_at = ?3, dead_at = ?4, used_at = max(used_at, ?5), tags = ?6,
-    size = max(0, size + ?7 - (SELECT length(head) FROM content WHERE variant = ?1) - ?8 * (length(tags) / 16))
-WHERE id = ?1";
+UPDATE variant SET heads = $2, stored_at = $3, dead_at = $4, used_at = max(used_at, $5), tags = $6,
+    size = max(0, size + $7 - (SELECT length(head) FROM content WHERE variant = $1) - $8 * (length(tags) / 16))
+WHERE id = $1 RETURNING id, resource;
+UPDATE content SET head = $9 WHERE variant = $1";
 
-const KEEP_CONTENT: &str = "UPDATE content SET head = ?2 WHERE variant = ?1";
-
+/// A body of one frame, which is committed as it is written.
 const NEW_BODY: &str = "
-INSERT INTO body (namespace, body, began_at, limit_at, committed) VALUES (?1, ?2, ?3, ?4, 1) RETURNING id";
+INSERT INTO body (namespace, body, began_at, limit_at) VALUES ($1, $2, $3, $4);
+INSERT INTO frame (body, n, bytes) SELECT id, 0, $5 FROM body WHERE body = $2 RETURNING body";
 
-const NEW_FRAME: &str = "INSERT INTO frame (body, n, bytes) VALUES (?1, 0, ?2)";
-
-const COMMIT_BODY: &str = "UPDATE body SET committed = 1 WHERE id = ?1";
-
-const RETIRE: &str = "UPDATE body SET gone_at = ?2 WHERE id = ?1 AND gone_at IS NULL";
-
-const UNTAG: &str = "DELETE FROM tag WHERE variant = ?1";
-
-const TAG: &str = "
-INSERT OR IGNORE INTO tag (namespace, tag, variant)
-SELECT ?1, unhex(value), ?2 FROM json_each(?3)";
+const RETAG: &str = "
+DELETE FROM tag WHERE variant = $2;
+INSERT OR IGNORE INTO tag (namespace, tag, variant) SELECT $1, unhex(value), $2 FROM json_each($3)";
 
 /// All but the newest live variants beside ours, so that with ours there are at most the allowed.
 const CROWD: &str = "
-SELECT id FROM variant WHERE resource = ?1 AND id <> ?2
-ORDER BY dead_at > ?3 DESC, stored_at DESC, id DESC LIMIT -1 OFFSET ?4";
+SELECT id FROM variant WHERE resource = $1 AND id <> $2
+ORDER BY dead_at > $3 DESC, stored_at DESC, id DESC LIMIT -1 OFFSET $4";
 
 impl Commit<'_> {
-    /// `None` where the namespace has no row.
-    async fn state(&self, write: &mut Write<'_>, change: &Change) -> Result<Option<State>> {
-        let (random, purges) = epoch_parts(self.ticket.epoch());
+    async fn run(&self, change: &Change, inline: Option<Bytes>) -> Result<Outcome> {
+        let (mut write, rows) = self.inner.database.begin_with("commit", || self.ask(change)).await?;
+        let outcome = match self.state(&rows) {
+            Some(state) => self.apply(&mut write, &state, change, inline).await?,
+            None => {
+                // Somebody deleted the namespace's row: with a new one, later commits work.
+                write.execute(self.inner.sql(NEW_NAMESPACE)).await?;
+                Outcome::refused(Refusal::Removed)
+            }
+        };
+        write.commit().await?;
+        Ok(outcome)
+    }
+
+    fn ask(&self, change: &Change) -> Query {
+        let (_, purges) = epoch_parts(self.ticket.epoch());
         let body = match change {
             Change::Put(Body::Stored(body)) => Some(body.id.as_bytes().to_vec()),
             _ => None,
         };
-        let state = self
-            .inner
+        self.inner
             .sql(STATE)
             .bind(self.entry.key.as_bytes().to_vec())
             .bind(self.entry.variant.as_bytes().to_vec())
             .bind(nanos(self.now))
             .bind(purges)
             .bind(tag_set(&self.entry.tags))
-            .bind(body);
-        let rows = write.fetch(state).await?;
-        let Some((row, namespace)) = rows.first().and_then(|row| Some((row, get(row, 0)?))) else {
-            return Ok(None);
-        };
+            .bind(body)
+    }
+
+    /// `None` where the namespace has no row.
+    fn state(&self, rows: &[SqliteRow]) -> Option<State> {
+        let row = rows.first()?;
+        let (random, _) = epoch_parts(self.ticket.epoch());
         let (random_now, _) = epoch_parts(epoch(get(row, 1), get(row, 2)));
         let purged = random != random_now
             || self.ticket.generation() != generation(get(row, 5))
             || get(row, 16) != Some(0_i64);
-        Ok(Some(State {
-            namespace,
+        Some(State {
+            namespace: get(row, 0)?,
             live: unsigned(row, 3).unwrap_or(0),
             purged,
-            resource: get::<&[u8]>(row, 5).filter(|bytes| bytes.len() == 16).and_then(|_| get(row, 4)),
             row: get(row, 6),
             stored: get(row, 9),
             size: unsigned(row, 10).unwrap_or(0),
@@ -224,14 +221,14 @@ impl Commit<'_> {
             others: unsigned(row, 14).unwrap_or(0),
             inline: unsigned(row, 15).unwrap_or(0),
             body: pending(row),
-        }))
+        })
     }
 
     async fn apply(
         &self,
         write: &mut Write<'_>,
         state: &State,
-        change: Change,
+        change: &Change,
         inline: Option<Bytes>,
     ) -> Result<Outcome> {
         if state.purged {
@@ -247,8 +244,8 @@ impl Commit<'_> {
             (Change::Put(_), Some(current)) if seen != Some(current.version.body) => {
                 Ok(Outcome::refused(Refusal::Replaced))
             }
-            (Change::Put(body), _) => self.put(write, state, &body, inline).await,
-            (Change::Keep(version), Some(current)) if current.version == version => {
+            (Change::Put(body), _) => self.put(write, state, body, inline).await,
+            (Change::Keep(version), Some(current)) if current.version == *version => {
                 self.keep(write, state, current).await
             }
             (Change::Keep(_), _) => Ok(Outcome::refused(Refusal::VersionChanged)),
@@ -276,23 +273,10 @@ impl Commit<'_> {
             Some(bytes) => (None, Some(bytes)),
             None => (state.body.as_ref().map(|body| body.row), None),
         };
-        if let (Body::Stored(_), Some(row)) = (body, stored_row) {
-            write.execute(query(COMMIT_BODY).bind(row)).await?;
-        }
-        if let Some(old) = state.stored {
-            write.execute(query(RETIRE).bind(old).bind(self.inner.gone_at(self.now))).await?;
-        }
-        let resource = match state.resource {
-            Some(resource) => resource,
-            None => {
-                let new = query(NEW_RESOURCE).bind(state.namespace).bind(self.entry.key.as_bytes().to_vec());
-                id(&write.fetch(new).await?)?
-            }
-        };
         let dead_at = nanos(self.entry.dead_at).min(limit_at);
         let put = query(PUT)
             .bind(state.namespace)
-            .bind(resource)
+            .bind(self.entry.key.as_bytes().to_vec())
             .bind(self.entry.variant.as_bytes().to_vec())
             .bind(body.id().as_bytes().to_vec())
             .bind(stored_row)
@@ -303,17 +287,35 @@ impl Commit<'_> {
             .bind(dead_at)
             .bind(limit_at)
             .bind(nanos(self.now))
-            .bind(tag_column(&self.entry.tags));
-        let row = id(&write.fetch(put).await?)?;
-        let inline = inline.map(|bytes| bytes.to_vec());
-        write.execute(query(PUT_CONTENT).bind(row).bind(self.head.to_vec()).bind(inline)).await?;
-        self.tag(write, state, row).await?;
-        if state.others >= MAX_VARIANTS as u64 {
-            self.thin_out(write, resource, row).await?;
-        }
+            .bind(tag_column(&self.entry.tags))
+            .bind(self.head.to_vec())
+            .bind(state.stored)
+            .bind(self.inner.gone_at(self.now))
+            .bind(inline.map(|bytes| bytes.to_vec()));
+        let row = self.put_row(write, state, put).await?;
         let committed = stored(Version { body: body.id(), head: 0 }, dead_at);
         let live = state.live.saturating_sub(state.size).saturating_add(size);
         Ok(Outcome { committed, row, live })
+    }
+
+    /// Writes the variant's row and what hangs on it.
+    async fn put_row(&self, write: &mut Write<'_>, state: &State, put: Query) -> Result<i64> {
+        let rows = write.fetch(put).await?;
+        let (row, resource) = rows
+            .first()
+            .and_then(|row| Some((get(row, 0)?, get::<i64>(row, 1)?)))
+            .ok_or_else(|| error(ErrorKind::Other, "commit"))?;
+        if state.tagged || !self.entry.tags.is_empty() {
+            let tags = tag_set(&self.entry.tags);
+            write.execute(query(RETAG).bind(state.namespace).bind(row).bind(tags)).await?;
+        }
+        if state.others >= MAX_VARIANTS as u64 {
+            let crowd = query(CROWD).bind(resource).bind(row).bind(nanos(self.now));
+            let crowd = write.fetch(crowd.bind(signed(MAX_VARIANTS - 1))).await?;
+            let rows: Vec<i64> = crowd.iter().filter_map(|row| get(row, 0)).collect();
+            self.inner.drop_variants(write, &rows, self.inner.gone_at(self.now)).await?;
+        }
+        Ok(row)
     }
 
     /// The bytes that the entry will count for, and the latest dead-at that its body allows; `None` when its
@@ -341,9 +343,9 @@ impl Commit<'_> {
         bytes: &Bytes,
     ) -> Result<i64> {
         let new = query(NEW_BODY).bind(state.namespace).bind(body.as_bytes().to_vec());
-        let row = id(&write.fetch(new.bind(nanos(self.now)).bind(limit_at)).await?)?;
-        write.execute(query(NEW_FRAME).bind(row).bind(bytes.to_vec())).await?;
-        Ok(row)
+        let new = new.bind(nanos(self.now)).bind(limit_at).bind(bytes.to_vec());
+        let rows = write.fetch(new).await?;
+        rows.first().and_then(|row| get(row, 0)).ok_or_else(|| error(ErrorKind::Other, "commit"))
     }
 
     async fn keep(&self, write: &mut Write<'_>, state: &State, current: &Current) -> Result<Outcome> {
@@ -361,30 +363,10 @@ impl Commit<'_> {
             .bind(nanos(self.now))
             .bind(tag_column(&self.entry.tags))
             .bind(added)
-            .bind(signed(TAG_OVERHEAD));
-        write.execute(keep).await?;
-        write.execute(query(KEEP_CONTENT).bind(row).bind(self.head.to_vec())).await?;
-        self.tag(write, state, row).await?;
+            .bind(signed(TAG_OVERHEAD))
+            .bind(self.head.to_vec());
+        self.put_row(write, state, keep).await?;
         Ok(Outcome { committed: stored(version, dead_at), row, live: state.live })
-    }
-
-    async fn tag(&self, write: &mut Write<'_>, state: &State, row: i64) -> Result<()> {
-        if state.tagged {
-            write.execute(query(UNTAG).bind(row)).await?;
-        }
-        if !self.entry.tags.is_empty() {
-            let tags = tag_set(&self.entry.tags);
-            write.execute(query(TAG).bind(state.namespace).bind(row).bind(tags)).await?;
-        }
-        Ok(())
-    }
-
-    async fn thin_out(&self, write: &mut Write<'_>, resource: i64, row: i64) -> Result<()> {
-        let crowd = query(CROWD).bind(resource).bind(row).bind(nanos(self.now));
-        let crowd = write.fetch(crowd.bind(signed(MAX_VARIANTS - 1))).await?;
-        let rows: Vec<i64> = crowd.iter().filter_map(|row| get(row, 0)).collect();
-        self.inner.drop_variants(write, &rows, self.inner.gone_at(self.now)).await?;
-        Ok(())
     }
 }
 
@@ -407,8 +389,4 @@ fn pending(row: &SqliteRow) -> Option<Pending> {
         bytes: unsigned(row, 20)?,
         limit_at: get(row, 21)?,
     })
-}
-
-fn id(rows: &[SqliteRow]) -> Result<i64> {
-    rows.first().and_then(|row| get(row, 0)).ok_or_else(|| error(ErrorKind::Other, "commit"))
 }

@@ -212,8 +212,7 @@ impl Database {
         let mut write = Write { slot, operation, in_memory: self.path.is_none() };
         if write.slot.dirty {
             // In memory only: a transaction was cut off. What it had asked for is answered before this.
-            let _ = query("ROLLBACK").execute(write.connection(operation)?).await;
-            write.slot.dirty = false;
+            write.roll_back().await?;
         }
         if write.slot.connection.is_none() {
             write.slot.connection = Some(self.connect(operation, false).await?);
@@ -221,17 +220,28 @@ impl Database {
         Ok(write)
     }
 
-    /// Begins a transaction that writes. Only this waits for other processes: once it has begun, nothing in
-    /// it can find the database locked.
+    /// Begins a transaction that writes, with nothing done in it yet.
     pub(crate) async fn begin(&self, operation: &'static str) -> Result<Write<'_>> {
+        let (write, _) = self.begin_with(operation, || query("BEGIN IMMEDIATE")).await?;
+        Ok(write)
+    }
+
+    /// Begins a transaction that writes; `query` begins with `BEGIN IMMEDIATE` and may do more.
+    ///
+    /// Only this waits for other processes: once it has begun, nothing finds the database locked.
+    pub(crate) async fn begin_with(
+        &self,
+        operation: &'static str,
+        query: impl Fn() -> Query,
+    ) -> Result<(Write<'_>, Vec<SqliteRow>)> {
         let mut patience = Patience::new(self.patience);
         let mut write = self.slot(operation).await?;
         loop {
             write.slot.dirty = true;
-            match query("BEGIN IMMEDIATE").execute(write.connection(operation)?).await {
-                Ok(_) => return Ok(write),
+            match query().fetch_all(write.connection(operation)?).await {
+                Ok(rows) => return Ok((write, rows)),
                 Err(cause) if is_busy(&cause) => {
-                    write.slot.dirty = false;
+                    write.roll_back().await?;
                     if !patience.wait().await {
                         return Err(failed(operation, cause));
                     }
@@ -239,6 +249,17 @@ impl Database {
                 Err(cause) => return Err(failed(operation, cause)),
             }
         }
+    }
+
+    /// Runs a whole transaction in one go; see [`transaction!`](crate::row::transaction).
+    pub(crate) async fn run(
+        &self,
+        operation: &'static str,
+        query: impl Fn() -> Query,
+    ) -> Result<Vec<SqliteRow>> {
+        let (mut write, rows) = self.begin_with(operation, query).await?;
+        write.slot.dirty = false;
+        Ok(rows)
     }
 
     /// Runs a statement that must stand outside of a transaction, such as a checkpoint.
@@ -332,6 +353,14 @@ impl Write<'_> {
         let operation = self.operation;
         let done = query.execute(self.connection(operation)?).await;
         done.map(|done| done.rows_affected()).map_err(|cause| failed(operation, cause))
+    }
+
+    /// Ends a transaction that may or may not be open.
+    async fn roll_back(&mut self) -> Result<()> {
+        let operation = self.operation;
+        let _ = query("ROLLBACK").execute(self.connection(operation)?).await;
+        self.slot.dirty = false;
+        Ok(())
     }
 
     pub(crate) async fn commit(mut self) -> Result<()> {

@@ -6,33 +6,41 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::{
     SqliteStorage,
-    row::{Query, duration_nanos, get, nanos, time},
+    row::{Query, duration_nanos, get, nanos, time, transaction},
     storage::Inner,
 };
 
 const STATE: &str = "
-SELECT l.until, l.uncacheable_until FROM namespace s JOIN lease l ON l.namespace = s.id AND l.key = ?2
-WHERE s.name = ?1 AND s.cleared_at IS NULL";
+SELECT l.until, l.uncacheable_until FROM namespace s JOIN lease l ON l.namespace = s.id AND l.key = $2
+WHERE s.name = $1 AND s.cleared_at IS NULL";
 
 /// Only over one that has ended.
-const ACQUIRE: &str = "
-INSERT INTO lease (namespace, key, token, until, uncacheable_until)
-SELECT id, ?2, ?3, ?4, ?5 FROM namespace WHERE name = ?1 AND cleared_at IS NULL
-ON CONFLICT (namespace, key) DO UPDATE
-SET token = excluded.token, until = excluded.until, uncacheable_until = excluded.uncacheable_until
-WHERE until <= ?5 AND uncacheable_until <= ?5";
+const ACQUIRE: &str = transaction!(
+    "INSERT INTO lease (namespace, key, token, until, uncacheable_until)
+    SELECT id, $2, $3, $4, $5 FROM namespace WHERE name = $1 AND cleared_at IS NULL
+    ON CONFLICT (namespace, key) DO UPDATE
+    SET token = excluded.token, until = excluded.until, uncacheable_until = excluded.uncacheable_until
+    WHERE until <= $5 AND uncacheable_until <= $5",
+    "SELECT l.until, l.uncacheable_until, l.token = $3
+    FROM namespace s JOIN lease l ON l.namespace = s.id AND l.key = $2
+    WHERE s.name = $1 AND s.cleared_at IS NULL",
+);
 
-const EXTEND: &str = "
-UPDATE lease SET until = ?4 WHERE key = ?2 AND token = ?3 AND until > ?5
-    AND namespace = (SELECT id FROM namespace WHERE name = ?1 AND cleared_at IS NULL)";
+const EXTEND: &str = transaction!(
+    "UPDATE lease SET until = $4 WHERE key = $2 AND token = $3 AND until > $5
+        AND namespace = (SELECT id FROM namespace WHERE name = $1 AND cleared_at IS NULL)
+    RETURNING 1",
+);
 
-const RELEASE: &str = "
-DELETE FROM lease WHERE key = ?2 AND token = ?3
-    AND namespace = (SELECT id FROM namespace WHERE name = ?1 AND cleared_at IS NULL)";
+const RELEASE: &str = transaction!(
+    "DELETE FROM lease WHERE key = $2 AND token = $3
+        AND namespace = (SELECT id FROM namespace WHERE name = $1 AND cleared_at IS NULL)",
+);
 
-const RELEASE_UNCACHEABLE: &str = "
-UPDATE lease SET until = ?4, uncacheable_until = ?5, token = zeroblob(16) WHERE key = ?2 AND token = ?3
-    AND namespace = (SELECT id FROM namespace WHERE name = ?1 AND cleared_at IS NULL)";
+const RELEASE_UNCACHEABLE: &str = transaction!(
+    "UPDATE lease SET until = $4, uncacheable_until = $5, token = zeroblob(16) WHERE key = $2 AND token = $3
+        AND namespace = (SELECT id FROM namespace WHERE name = $1 AND cleared_at IS NULL)",
+);
 
 #[async_trait]
 impl Leases for SqliteStorage {
@@ -44,36 +52,26 @@ impl Leases for SqliteStorage {
             return Ok(taken);
         }
         let lease = Lease { key: *key, token: *BodyId::random()?.as_bytes() };
-        let mut write = inner.database.begin("acquire").await?;
-        let acquire = inner.lease(ACQUIRE, &lease).bind(until(now, ttl)).bind(nanos(now));
-        if write.execute(acquire).await? > 0 {
-            write.commit().await?;
-            return Ok(Acquired::Held(lease));
-        }
-        let rows = write.fetch(state()).await?;
-        write.commit().await?;
-        // Neither ours nor anybody's: a lease that never was held is lost as soon as it is extended.
-        Ok(taken(&rows, now).unwrap_or(Acquired::Held(lease)))
+        let acquire = || inner.lease(ACQUIRE, &lease).bind(until(now, ttl)).bind(nanos(now));
+        let rows = inner.database.run("acquire", acquire).await?;
+        let ours = rows.first().is_none_or(|row| get(row, 2) == Some(1_i64));
+        // Where there is no row to take (somebody deleted the namespace's), nobody else has the lease either.
+        Ok(taken(&rows, now).filter(|_| !ours).unwrap_or(Acquired::Held(lease)))
     }
 
     async fn extend(&self, lease: &Lease, ttl: Duration, now: SystemTime) -> Result<bool> {
-        let mut write = self.inner.database.begin("extend").await?;
-        let extend = self.inner.lease(EXTEND, lease).bind(until(now, ttl)).bind(nanos(now));
-        let extended = write.execute(extend).await?;
-        write.commit().await?;
-        Ok(extended > 0)
+        let extend = || self.inner.lease(EXTEND, lease).bind(until(now, ttl)).bind(nanos(now));
+        Ok(!self.inner.database.run("extend", extend).await?.is_empty())
     }
 
     async fn release(&self, lease: &Lease, outcome: Outcome, now: SystemTime) -> Result<()> {
-        let mut write = self.inner.database.begin("release").await?;
-        let release = match outcome {
+        let release = || match outcome {
             Outcome::Uncacheable(ttl) => {
                 self.inner.lease(RELEASE_UNCACHEABLE, lease).bind(nanos(now)).bind(until(now, ttl))
             }
             _ => self.inner.lease(RELEASE, lease),
         };
-        write.execute(release).await?;
-        write.commit().await
+        self.inner.database.run("release", release).await.map(drop)
     }
 }
 

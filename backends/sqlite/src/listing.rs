@@ -7,8 +7,8 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::{
     SqliteStorage,
-    row::{self, HEAD_MAX, Query, get, nanos, signed, total},
-    storage::{Inner, NEW_NAMESPACE},
+    row::{self, HEAD_MAX, Query, get, nanos, signed, total, transaction},
+    storage::Inner,
 };
 
 /// How many entries one page of a listing holds.
@@ -20,11 +20,11 @@ macro_rules! page {
         concat!(
             "SELECT r.key, v.id,
                 v.variant, v.body, v.heads, v.stored, v.frames, v.len, v.stored_at, v.dead_at, v.limit_at,
-                iif(length(v.tags) <= ?5, v.tags, NULL), iif(length(c.head) <= ?5, c.head, NULL), x''
+                iif(length(v.tags) <= $5, v.tags, NULL), iif(length(c.head) <= $5, c.head, NULL), x''
             FROM namespace s ",
             $from,
             " LEFT JOIN content c ON c.variant = v.id
-            WHERE s.name = ?1 AND s.cleared_at IS NULL "
+            WHERE s.name = $1 AND s.cleared_at IS NULL "
         )
     };
 }
@@ -32,35 +32,40 @@ macro_rules! page {
 /// After the key and the variant of the page before, along the unique indexes.
 const LIST: &str = concat!(
     page!(
-        "JOIN resource r ON r.namespace = s.id AND r.key >= ?6
-        JOIN variant v ON v.resource = r.id AND v.dead_at > ?2 AND v.stored_at < ?3
-            AND (r.key > ?6 OR v.variant > ?7)"
+        "JOIN resource r ON r.namespace = s.id AND r.key >= $6
+        JOIN variant v ON v.resource = r.id AND v.dead_at > $2 AND v.stored_at < $3
+            AND (r.key > $6 OR v.variant > $7)"
     ),
-    "ORDER BY r.key, v.variant LIMIT ?4"
+    "ORDER BY r.key, v.variant LIMIT $4"
 );
 
 /// After the row of the page before.
 const LIST_TAG: &str = concat!(
     page!(
-        "JOIN tag t ON t.namespace = s.id AND t.tag = ?6 AND t.variant > ?7
-        JOIN variant v ON v.id = t.variant AND v.dead_at > ?2 AND v.stored_at < ?3
+        "JOIN tag t ON t.namespace = s.id AND t.tag = $6 AND t.variant > $7
+        JOIN variant v ON v.id = t.variant AND v.dead_at > $2 AND v.stored_at < $3
         JOIN resource r ON r.id = v.resource"
     ),
-    "ORDER BY t.variant LIMIT ?4"
+    "ORDER BY t.variant LIMIT $4"
 );
 
 const COUNT: &str = "
 SELECT count(*), sum(v.len) FROM namespace s
-JOIN variant v ON v.namespace = s.id AND v.dead_at > ?2 AND v.stored_at < ?3
-WHERE s.name = ?1 AND s.cleared_at IS NULL";
+JOIN variant v ON v.namespace = s.id AND v.dead_at > $2 AND v.stored_at < $3
+WHERE s.name = $1 AND s.cleared_at IS NULL";
 
 const COUNT_TAG: &str = "
 SELECT count(*), sum(v.len) FROM namespace s
-JOIN tag t ON t.namespace = s.id AND t.tag = ?4
-JOIN variant v ON v.id = t.variant AND v.dead_at > ?2 AND v.stored_at < ?3
-WHERE s.name = ?1 AND s.cleared_at IS NULL";
+JOIN tag t ON t.namespace = s.id AND t.tag = $4
+JOIN variant v ON v.id = t.variant AND v.dead_at > $2 AND v.stored_at < $3
+WHERE s.name = $1 AND s.cleared_at IS NULL";
 
-const CLEAR: &str = "UPDATE namespace SET cleared_at = ?2 WHERE name = ?1 AND cleared_at IS NULL";
+const CLEAR: &str = transaction!(
+    "SELECT count(*) FROM namespace s JOIN variant v ON v.namespace = s.id AND v.dead_at > $2
+    WHERE s.name = $1 AND s.cleared_at IS NULL",
+    "UPDATE namespace SET cleared_at = $2 WHERE name = $1 AND cleared_at IS NULL",
+    "INSERT INTO namespace (name, epoch) VALUES ($1, randomblob(8))",
+);
 
 #[async_trait]
 impl Listing for SqliteStorage {
@@ -93,11 +98,7 @@ impl Listing for SqliteStorage {
 
     async fn clear(&self, now: SystemTime) -> Result<u64> {
         let inner = &*self.inner;
-        let mut write = inner.database.begin("clear").await?;
-        let live = write.fetch(inner.sql(COUNT).bind(nanos(now)).bind(i64::MAX)).await?;
-        write.execute(inner.sql(CLEAR).bind(nanos(now))).await?;
-        write.execute(inner.sql(NEW_NAMESPACE)).await?;
-        write.commit().await?;
+        let live = inner.database.run("clear", || inner.sql(CLEAR).bind(nanos(now))).await?;
         // All is out of sight; the rows go now, or with the next sweeps.
         inner.delete_cleared().await;
         Ok(total(&live, 0))

@@ -15,6 +15,14 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
+/// A whole transaction as one statement: one hop to the connection's thread and back.
+///
+/// Parameters are `$n`, which each of the statements may use: `?n` would leave gaps that sqlx fills.
+macro_rules! transaction {
+    ($($sql:literal),+ $(,)?) => { concat!("BEGIN IMMEDIATE;\n", $($sql, ";\n",)+ "COMMIT") };
+}
+pub(crate) use transaction;
+
 pub(crate) type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
 /// The largest head that is stored or read back.

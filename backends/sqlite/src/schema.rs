@@ -38,20 +38,20 @@ pub(crate) async fn prepare(connection: &mut SqliteConnection) -> Result<Identit
     Ok(if identity == Identity::Empty { Identity::Ours } else { identity })
 }
 
+/// One statement, so that what it finds was so at one instant.
+const IDENTITY: &str = "
+SELECT (SELECT count(*) FROM sqlite_schema), (SELECT application_id FROM pragma_application_id),
+    (SELECT user_version FROM pragma_user_version)";
+
 async fn identify(connection: &mut SqliteConnection) -> Result<Identity, sqlx::Error> {
-    let application = number(connection, "SELECT application_id FROM pragma_application_id").await?;
-    let version = number(connection, "SELECT user_version FROM pragma_user_version").await?;
-    Ok(match (application, version) {
-        (APPLICATION_ID, VERSION) => Identity::Ours,
-        (APPLICATION_ID, version) => Identity::Newer(version),
-        (0, 0) if number(connection, "SELECT count(*) FROM sqlite_schema").await? == 0 => Identity::Empty,
+    let row = sqlx::query(IDENTITY).persistent(false).fetch_one(connection).await?;
+    let number = |column| get::<i64>(&row, column).unwrap_or(0);
+    Ok(match (number(0), number(1), number(2)) {
+        (_, APPLICATION_ID, VERSION) => Identity::Ours,
+        (_, APPLICATION_ID, version) => Identity::Newer(version),
+        (0, 0, 0) => Identity::Empty,
         _ => Identity::Foreign,
     })
-}
-
-async fn number(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, sqlx::Error> {
-    let row = sqlx::query(sql).persistent(false).fetch_one(connection).await?;
-    Ok(get(&row, 0).unwrap_or(0))
 }
 
 /// All the tables are small-rowed but `content` and `frame`, which hold the bytes under a row id of their

@@ -15,7 +15,9 @@ use sqlx::query;
 use crate::{
     SqliteStorageBuilder, bodies, commit,
     connections::Database,
-    row::{self, HEAD_MAX, INLINE_ENCODED_MAX, Query, duration_nanos, get, nanos, signed, total},
+    row::{
+        self, HEAD_MAX, INLINE_ENCODED_MAX, Query, duration_nanos, get, nanos, signed, total, transaction,
+    },
 };
 
 /// One namespace of an SQLite database, in a file or in memory.
@@ -81,24 +83,24 @@ impl SqliteStorage {
 }
 
 /// The row of a namespace, as most statements find it.
-const NAMESPACE: &str = "SELECT id FROM namespace WHERE name = ?1 AND cleared_at IS NULL";
+const NAMESPACE: &str = "SELECT id FROM namespace WHERE name = $1 AND cleared_at IS NULL";
 
 pub(crate) const NEW_NAMESPACE: &str =
-    "INSERT OR IGNORE INTO namespace (name, epoch) VALUES (?1, randomblob(8))";
+    "INSERT OR IGNORE INTO namespace (name, epoch) VALUES ($1, randomblob(8))";
 
 /// A row for each live variant, one with nothing but the epoch and the generation where there is none. What is
 /// larger than any commit writes is not loaded.
 const LOOKUP: &str = "
 SELECT s.epoch, s.purges, r.generation, v.id,
     v.variant, v.body, v.heads, v.stored, v.frames, v.len, v.stored_at, v.dead_at, v.limit_at,
-    iif(length(v.tags) <= ?5, v.tags, NULL), iif(length(c.head) <= ?5, c.head, NULL),
-    iif(length(c.inline) <= ?6, c.inline, NULL)
+    iif(length(v.tags) <= $5, v.tags, NULL), iif(length(c.head) <= $5, c.head, NULL),
+    iif(length(c.inline) <= $6, c.inline, NULL)
 FROM namespace s
-LEFT JOIN resource r ON r.namespace = s.id AND r.key = ?2
-LEFT JOIN variant v ON v.resource = r.id AND v.dead_at > ?3
+LEFT JOIN resource r ON r.namespace = s.id AND r.key = $2
+LEFT JOIN variant v ON v.resource = r.id AND v.dead_at > $3
 LEFT JOIN content c ON c.variant = v.id
-WHERE s.name = ?1 AND s.cleared_at IS NULL
-LIMIT ?4";
+WHERE s.name = $1 AND s.cleared_at IS NULL
+LIMIT $4";
 
 impl Inner {
     /// A statement whose first parameter is the namespace's name.
@@ -203,68 +205,64 @@ impl Storage for SqliteStorage {
 
 impl Inner {
     async fn remove_resource(&self, key: &CacheKey, now: SystemTime) -> Result<u64> {
-        let of = |sql| self.sql(sql).bind(key.as_bytes().to_vec());
-        let mut write = self.database.begin("remove").await?;
-        // The tombstone first: a resource without one goes with its last variant.
-        write.execute(of(ENTOMB).bind(self.tombstone_until(now))).await?;
-        let live = write.fetch(of(COUNT_RESOURCE).bind(nanos(now))).await?;
-        write.execute(of(RETIRE_RESOURCE).bind(self.gone_at(now))).await?;
-        write.execute(of(REMOVE_RESOURCE)).await?;
-        write.commit().await?;
+        let remove = || {
+            self.sql(REMOVE_RESOURCE)
+                .bind(key.as_bytes().to_vec())
+                .bind(self.tombstone_until(now))
+                .bind(nanos(now))
+                .bind(self.gone_at(now))
+        };
+        let live = self.database.run("remove", remove).await?;
         self.after_write(now).await;
         Ok(total(&live, 0))
     }
 
     async fn remove_version(&self, key: &CacheKey, version: Version, now: SystemTime) -> Result<u64> {
-        let of = |sql| {
-            let body = version.body.as_bytes().to_vec();
-            self.sql(sql).bind(key.as_bytes().to_vec()).bind(body).bind(i64::from(version.head))
+        let remove = || {
+            self.sql(REMOVE_VERSION)
+                .bind(key.as_bytes().to_vec())
+                .bind(version.body.as_bytes().to_vec())
+                .bind(i64::from(version.head))
+                .bind(nanos(now))
+                .bind(self.gone_at(now))
         };
-        let mut write = self.database.begin("remove").await?;
-        write.execute(of(RETIRE_VERSION).bind(self.gone_at(now))).await?;
-        let removed = write.fetch(of(REMOVE_VERSION).bind(nanos(now))).await?;
-        write.commit().await?;
+        let live = self.database.run("remove", remove).await?;
         self.after_write(now).await;
-        Ok(total(&removed, 0))
+        Ok(total(&live, 0))
     }
 }
 
-const ENTOMB: &str = "
-INSERT INTO resource (namespace, key, generation, tombstone_until)
-SELECT id, ?2, randomblob(16), ?3 FROM namespace WHERE name = ?1 AND cleared_at IS NULL
-ON CONFLICT (namespace, key) DO UPDATE
-SET generation = excluded.generation, tombstone_until = excluded.tombstone_until";
+/// The tombstone comes first: a resource without one goes with its last variant.
+const REMOVE_RESOURCE: &str = transaction!(
+    "INSERT INTO resource (namespace, key, generation, tombstone_until)
+    SELECT id, $2, randomblob(16), $3 FROM namespace WHERE name = $1 AND cleared_at IS NULL
+    ON CONFLICT (namespace, key) DO UPDATE
+    SET generation = excluded.generation, tombstone_until = excluded.tombstone_until",
+    "SELECT count(*) FROM namespace s
+    JOIN resource r ON r.namespace = s.id AND r.key = $2
+    JOIN variant v ON v.resource = r.id AND v.dead_at > $4
+    WHERE s.name = $1 AND s.cleared_at IS NULL",
+    "UPDATE body SET gone_at = $5 WHERE gone_at IS NULL AND id IN (
+        SELECT v.stored FROM namespace s
+        JOIN resource r ON r.namespace = s.id AND r.key = $2
+        JOIN variant v ON v.resource = r.id AND v.stored IS NOT NULL
+        WHERE s.name = $1 AND s.cleared_at IS NULL)",
+    "DELETE FROM variant WHERE resource = (
+        SELECT r.id FROM namespace s JOIN resource r ON r.namespace = s.id AND r.key = $2
+        WHERE s.name = $1 AND s.cleared_at IS NULL)",
+);
 
-const COUNT_RESOURCE: &str = "
-SELECT count(*) FROM namespace s
-JOIN resource r ON r.namespace = s.id AND r.key = ?2
-JOIN variant v ON v.resource = r.id AND v.dead_at > ?3
-WHERE s.name = ?1 AND s.cleared_at IS NULL";
-
-const RETIRE_RESOURCE: &str = "
-UPDATE body SET gone_at = ?3 WHERE gone_at IS NULL AND id IN (
-    SELECT v.stored FROM namespace s
-    JOIN resource r ON r.namespace = s.id AND r.key = ?2
-    JOIN variant v ON v.resource = r.id AND v.stored IS NOT NULL
-    WHERE s.name = ?1 AND s.cleared_at IS NULL)";
-
-const REMOVE_RESOURCE: &str = "
-DELETE FROM variant WHERE resource = (
-    SELECT r.id FROM namespace s JOIN resource r ON r.namespace = s.id AND r.key = ?2
-    WHERE s.name = ?1 AND s.cleared_at IS NULL)";
-
-const RETIRE_VERSION: &str = "
-UPDATE body SET gone_at = ?5 WHERE gone_at IS NULL AND id IN (
-    SELECT v.stored FROM namespace s
-    JOIN resource r ON r.namespace = s.id AND r.key = ?2
-    JOIN variant v ON v.resource = r.id AND v.body = ?3 AND v.heads = ?4
-    WHERE s.name = ?1 AND s.cleared_at IS NULL)";
-
-const REMOVE_VERSION: &str = "
-DELETE FROM variant WHERE resource = (
-    SELECT r.id FROM namespace s JOIN resource r ON r.namespace = s.id AND r.key = ?2
-    WHERE s.name = ?1 AND s.cleared_at IS NULL) AND body = ?3 AND heads = ?4
-RETURNING dead_at > ?5";
+const REMOVE_VERSION: &str = transaction!(
+    "UPDATE body SET gone_at = $6 WHERE gone_at IS NULL AND id IN (
+        SELECT v.stored FROM namespace s
+        JOIN resource r ON r.namespace = s.id AND r.key = $2
+        JOIN variant v ON v.resource = r.id AND v.body = $3 AND v.heads = $4
+        WHERE s.name = $1 AND s.cleared_at IS NULL)",
+    "DELETE FROM variant WHERE resource = (
+        SELECT r.id FROM namespace s JOIN resource r ON r.namespace = s.id AND r.key = $2
+        WHERE s.name = $1 AND s.cleared_at IS NULL) AND body = $3 AND heads = $4
+    RETURNING dead_at > $5",
+);
 
 impl fmt::Display for SqliteStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

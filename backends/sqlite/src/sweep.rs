@@ -184,90 +184,90 @@ impl Inner {
 }
 
 const RETIRE_DEAD: &str = "
-UPDATE body SET gone_at = dead.dead_at + ?4
+UPDATE body SET gone_at = dead.dead_at + $4
 FROM (SELECT v.stored, v.dead_at FROM namespace s
-    JOIN variant v ON v.namespace = s.id AND v.dead_at <= ?2
-    WHERE s.name = ?1 AND s.cleared_at IS NULL ORDER BY v.dead_at, v.id LIMIT ?3) dead
+    JOIN variant v ON v.namespace = s.id AND v.dead_at <= $2
+    WHERE s.name = $1 AND s.cleared_at IS NULL ORDER BY v.dead_at, v.id LIMIT $3) dead
 WHERE body.id = dead.stored AND body.gone_at IS NULL";
 
 const DROP_DEAD: &str = "
 DELETE FROM variant WHERE id IN (SELECT v.id FROM namespace s
-    JOIN variant v ON v.namespace = s.id AND v.dead_at <= ?2
-    WHERE s.name = ?1 AND s.cleared_at IS NULL ORDER BY v.dead_at, v.id LIMIT ?3)";
+    JOIN variant v ON v.namespace = s.id AND v.dead_at <= $2
+    WHERE s.name = $1 AND s.cleared_at IS NULL ORDER BY v.dead_at, v.id LIMIT $3)";
 
 const RETIRE_PENDING: &str = "
-UPDATE body SET gone_at = ?2 WHERE id IN (SELECT b.id FROM namespace s
-    JOIN body b ON b.namespace = s.id AND b.committed = 0 AND b.gone_at IS NULL AND b.began_at < ?4
-    WHERE s.name = ?1 LIMIT ?3)";
+UPDATE body SET gone_at = $2 WHERE id IN (SELECT b.id FROM namespace s
+    JOIN body b ON b.namespace = s.id AND b.committed = 0 AND b.gone_at IS NULL AND b.began_at < $4
+    WHERE s.name = $1 LIMIT $3)";
 
 /// Both look at the same bodies: those first to go.
 const DROP_FRAMES: &str = "
 DELETE FROM frame WHERE rowid IN (
     SELECT f.rowid FROM (SELECT b.id FROM namespace s
-        JOIN body b ON b.namespace = s.id AND b.gone_at <= ?2
-        WHERE s.name = ?1 ORDER BY b.gone_at, b.id LIMIT ?3) gone
-    JOIN frame f ON f.body = gone.id LIMIT ?4)";
+        JOIN body b ON b.namespace = s.id AND b.gone_at <= $2
+        WHERE s.name = $1 ORDER BY b.gone_at, b.id LIMIT $3) gone
+    JOIN frame f ON f.body = gone.id LIMIT $4)";
 
 const DROP_BODIES: &str = "
 DELETE FROM body WHERE id IN (
     SELECT gone.id FROM (SELECT b.id FROM namespace s
-        JOIN body b ON b.namespace = s.id AND b.gone_at <= ?2
-        WHERE s.name = ?1 ORDER BY b.gone_at, b.id LIMIT ?3) gone
+        JOIN body b ON b.namespace = s.id AND b.gone_at <= $2
+        WHERE s.name = $1 ORDER BY b.gone_at, b.id LIMIT $3) gone
     WHERE NOT EXISTS (SELECT 1 FROM frame WHERE body = gone.id))";
 
 const DROP_TOMBSTONES: &str = "
 DELETE FROM resource WHERE id IN (SELECT r.id FROM namespace s
-    JOIN resource r ON r.namespace = s.id AND r.tombstone_until <= ?2
-    WHERE s.name = ?1 AND s.cleared_at IS NULL
-        AND NOT EXISTS (SELECT 1 FROM variant WHERE resource = r.id) LIMIT ?3)";
+    JOIN resource r ON r.namespace = s.id AND r.tombstone_until <= $2
+    WHERE s.name = $1 AND s.cleared_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM variant WHERE resource = r.id) LIMIT $3)";
 
 const END_TOMBSTONES: &str = "
 UPDATE resource SET tombstone_until = NULL WHERE id IN (SELECT r.id FROM namespace s
-    JOIN resource r ON r.namespace = s.id AND r.tombstone_until <= ?2
-    WHERE s.name = ?1 AND s.cleared_at IS NULL
-        AND EXISTS (SELECT 1 FROM variant WHERE resource = r.id) LIMIT ?3)";
+    JOIN resource r ON r.namespace = s.id AND r.tombstone_until <= $2
+    WHERE s.name = $1 AND s.cleared_at IS NULL
+        AND EXISTS (SELECT 1 FROM variant WHERE resource = r.id) LIMIT $3)";
 
 const DROP_TAG_TOMBSTONES: &str = "
 DELETE FROM tag_tombstone WHERE (namespace, tag) IN (SELECT t.namespace, t.tag FROM namespace s
-    JOIN tag_tombstone t ON t.namespace = s.id AND t.until <= ?2
-    WHERE s.name = ?1 AND s.cleared_at IS NULL LIMIT ?3)";
+    JOIN tag_tombstone t ON t.namespace = s.id AND t.until <= $2
+    WHERE s.name = $1 AND s.cleared_at IS NULL LIMIT $3)";
 
 const DROP_LEASES: &str = "
 DELETE FROM lease WHERE (namespace, key) IN (SELECT l.namespace, l.key FROM namespace s
-    JOIN lease l ON l.namespace = s.id AND l.until <= ?2 AND l.uncacheable_until <= ?2
-    WHERE s.name = ?1 AND s.cleared_at IS NULL LIMIT ?3)";
+    JOIN lease l ON l.namespace = s.id AND l.until <= $2 AND l.uncacheable_until <= $2
+    WHERE s.name = $1 AND s.cleared_at IS NULL LIMIT $3)";
 
 const CLEARED: &str = "
-SELECT id FROM namespace WHERE name = ?1 AND cleared_at IS NOT NULL LIMIT 1";
+SELECT id FROM namespace WHERE name = $1 AND cleared_at IS NOT NULL LIMIT 1";
 
 const RETIRE_CLEARED: &str = "
-UPDATE body SET gone_at = gone.cleared_at + ?3
+UPDATE body SET gone_at = gone.cleared_at + $3
 FROM (SELECT v.stored, s.cleared_at FROM namespace s JOIN variant v ON v.namespace = s.id
-    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL ORDER BY s.id, v.dead_at, v.id LIMIT ?2) gone
+    WHERE s.name = $1 AND s.cleared_at IS NOT NULL ORDER BY s.id, v.dead_at, v.id LIMIT $2) gone
 WHERE body.id = gone.stored AND body.gone_at IS NULL";
 
 const DROP_CLEARED: &str = "
 DELETE FROM variant WHERE id IN (SELECT v.id FROM namespace s JOIN variant v ON v.namespace = s.id
-    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL ORDER BY s.id, v.dead_at, v.id LIMIT ?2)";
+    WHERE s.name = $1 AND s.cleared_at IS NOT NULL ORDER BY s.id, v.dead_at, v.id LIMIT $2)";
 
 const DROP_CLEARED_RESOURCES: &str = "
 DELETE FROM resource WHERE id IN (SELECT r.id FROM namespace s JOIN resource r ON r.namespace = s.id
-    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM variant WHERE resource = r.id) LIMIT ?2)";
+    WHERE s.name = $1 AND s.cleared_at IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM variant WHERE resource = r.id) LIMIT $2)";
 
 const DROP_CLEARED_TAGS: &str = "
 DELETE FROM tag_tombstone WHERE (namespace, tag) IN (SELECT t.namespace, t.tag FROM namespace s
     JOIN tag_tombstone t ON t.namespace = s.id
-    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL LIMIT ?2)";
+    WHERE s.name = $1 AND s.cleared_at IS NOT NULL LIMIT $2)";
 
 const DROP_CLEARED_LEASES: &str = "
 DELETE FROM lease WHERE (namespace, key) IN (SELECT l.namespace, l.key FROM namespace s
     JOIN lease l ON l.namespace = s.id
-    WHERE s.name = ?1 AND s.cleared_at IS NOT NULL LIMIT ?2)";
+    WHERE s.name = $1 AND s.cleared_at IS NOT NULL LIMIT $2)";
 
 /// Those of which nothing is left.
 const DROP_NAMESPACES: &str = "
-DELETE FROM namespace AS s WHERE name = ?1 AND cleared_at IS NOT NULL
+DELETE FROM namespace AS s WHERE name = $1 AND cleared_at IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM variant v WHERE v.namespace = s.id)
     AND NOT EXISTS (SELECT 1 FROM resource r WHERE r.namespace = s.id)
     AND NOT EXISTS (SELECT 1 FROM tag_tombstone t WHERE t.namespace = s.id)
@@ -275,13 +275,13 @@ DELETE FROM namespace AS s WHERE name = ?1 AND cleared_at IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM body b WHERE b.namespace = s.id AND b.committed = 0 AND b.gone_at IS NULL)
     AND NOT EXISTS (SELECT 1 FROM body b WHERE b.namespace = s.id AND b.gone_at IS NOT NULL)";
 
-const SIZES: &str = "SELECT live, retired FROM namespace WHERE name = ?1 AND cleared_at IS NULL";
+const SIZES: &str = "SELECT live, retired FROM namespace WHERE name = $1 AND cleared_at IS NULL";
 
 const LEAST_USED: &str = "
-SELECT v.id, v.size FROM namespace s JOIN variant v ON v.namespace = s.id AND v.id <> ?2
-WHERE s.name = ?1 AND s.cleared_at IS NULL ORDER BY v.used_at, v.id LIMIT ?3";
+SELECT v.id, v.size FROM namespace s JOIN variant v ON v.namespace = s.id AND v.id <> $2
+WHERE s.name = $1 AND s.cleared_at IS NULL ORDER BY v.used_at, v.id LIMIT $3";
 
 const HASTEN: &str = "
-UPDATE body SET gone_at = ?2 WHERE gone_at > ?2 AND id IN (SELECT b.id FROM namespace s
+UPDATE body SET gone_at = $2 WHERE gone_at > $2 AND id IN (SELECT b.id FROM namespace s
     JOIN body b ON b.namespace = s.id AND b.gone_at IS NOT NULL
-    WHERE s.name = ?1 AND s.cleared_at IS NULL ORDER BY b.gone_at, b.id LIMIT ?3)";
+    WHERE s.name = $1 AND s.cleared_at IS NULL ORDER BY b.gone_at, b.id LIMIT $3)";

@@ -21,23 +21,23 @@ use crate::{
 const BATCH: usize = 256;
 
 const COUNT_UP: &str = "
-UPDATE namespace SET purges = purges + 1 WHERE name = ?1 AND cleared_at IS NULL
+UPDATE namespace SET purges = purges + 1 WHERE name = $1 AND cleared_at IS NULL
 RETURNING id, purges, (SELECT seq FROM sqlite_sequence WHERE name = 'variant')";
 
 const TOMBSTONES: &str = "
 INSERT INTO tag_tombstone (namespace, tag, purge, until)
-SELECT ?1, unhex(value), ?2, ?3 FROM json_each(?4) WHERE true
+SELECT $1, unhex(value), $2, $3 FROM json_each($4) WHERE true
 ON CONFLICT (namespace, tag) DO UPDATE SET purge = excluded.purge, until = max(until, excluded.until)";
 
 /// Variants that were there when the purge began; later ones saw it.
 const TAGGED: &str = "
-SELECT DISTINCT t.variant, v.dead_at > ?4 FROM tag t JOIN variant v ON v.id = t.variant
-WHERE t.namespace = ?1 AND t.tag IN (SELECT unhex(value) FROM json_each(?2)) AND t.variant <= ?3
-LIMIT ?5";
+SELECT DISTINCT t.variant, v.dead_at > $4 FROM tag t JOIN variant v ON v.id = t.variant
+WHERE t.namespace = $1 AND t.tag IN (SELECT unhex(value) FROM json_each($2)) AND t.variant <= $3
+LIMIT $5";
 
 const ENTOMB: &str = "
-UPDATE resource SET generation = randomblob(16), tombstone_until = ?2
-WHERE id IN (SELECT resource FROM variant WHERE id IN (SELECT value FROM json_each(?1)))";
+UPDATE resource SET generation = randomblob(16), tombstone_until = $2
+WHERE id IN (SELECT resource FROM variant WHERE id IN (SELECT value FROM json_each($1)))";
 
 #[async_trait]
 impl Tags for SqliteStorage {
@@ -114,10 +114,10 @@ impl Inner {
 }
 
 const RETIRE: &str = "
-UPDATE body SET gone_at = ?2 WHERE gone_at IS NULL AND id IN (
-    SELECT stored FROM variant WHERE id IN (SELECT value FROM json_each(?1)) AND stored IS NOT NULL)";
+UPDATE body SET gone_at = $2 WHERE gone_at IS NULL AND id IN (
+    SELECT stored FROM variant WHERE id IN (SELECT value FROM json_each($1)) AND stored IS NOT NULL)";
 
-const DROP: &str = "DELETE FROM variant WHERE id IN (SELECT value FROM json_each(?1))";
+const DROP: &str = "DELETE FROM variant WHERE id IN (SELECT value FROM json_each($1))";
 
 /// A JSON array of row ids, bound as one parameter.
 fn id_set(rows: &[i64]) -> String {

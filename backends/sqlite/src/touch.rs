@@ -3,27 +3,30 @@ use std::{fmt::Write as _, time::SystemTime};
 use async_trait::async_trait;
 use cache_api::{Result, Touch, Use};
 
-use crate::{SqliteStorage, row::nanos};
+use crate::{
+    SqliteStorage,
+    row::{nanos, transaction},
+};
 
 /// How many uses one transaction records.
 const BATCH: usize = 256;
 
-const TOUCH: &str = "
-UPDATE variant SET used_at = touched.at
-FROM (SELECT v.id, max(u.value ->> 2) AS at FROM json_each(?2) u
-    JOIN namespace s ON s.name = ?1 AND s.cleared_at IS NULL
+const TOUCH: &str = transaction!(
+    "UPDATE variant SET used_at = touched.at
+FROM (SELECT v.id, max(u.value ->> 2) AS at FROM json_each($2) u
+    JOIN namespace s ON s.name = $1 AND s.cleared_at IS NULL
     JOIN resource r ON r.namespace = s.id AND r.key = unhex(u.value ->> 0)
     JOIN variant v ON v.resource = r.id AND v.variant = unhex(u.value ->> 1)
     GROUP BY v.id) touched
-WHERE variant.id = touched.id AND variant.used_at < touched.at";
+WHERE variant.id = touched.id AND variant.used_at < touched.at",
+);
 
 #[async_trait]
 impl Touch for SqliteStorage {
     async fn touch(&self, uses: &[Use], _now: SystemTime) -> Result<()> {
         for batch in uses.chunks(BATCH) {
-            let mut write = self.inner.database.begin("touch").await?;
-            write.execute(self.inner.sql(TOUCH).bind(rows(batch))).await?;
-            write.commit().await?;
+            let rows = rows(batch);
+            self.inner.database.run("touch", || self.inner.sql(TOUCH).bind(rows.clone())).await?;
         }
         Ok(())
     }
