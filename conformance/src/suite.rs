@@ -122,6 +122,11 @@ impl Suite {
     #[must_use]
     pub fn run(self) -> ExitCode {
         let arguments = Arguments::from_args();
+        // cargo-nextest lists twice, then runs each trial by its exact name, and never one that is ignored:
+        // an absence must show at the first listing.
+        if !(arguments.list && arguments.ignored) {
+            self.announce_absence();
+        }
         if !arguments.list && !arguments.exact {
             self.announce();
         }
@@ -171,15 +176,20 @@ impl Suite {
         Trial::test(name, move || run_case(&plan, case).map_err(Into::into))
     }
 
-    /// Says on stderr what is left out, and why: a lack must not look like a pass.
-    fn announce(&self) {
-        let Self { name, plan } = self;
-        if let Presence::Absent { reason, remedy } = &plan.presence {
+    /// Says on stderr why all is ignored, and how to get what is absent.
+    fn announce_absence(&self) {
+        let name = &self.name;
+        if let Presence::Absent { reason, remedy } = &self.plan.presence {
             eprintln!(
                 "conformance of {name}: absent: {reason}. To run it: {remedy}. \
                  {REQUIRE}={name} turns its absence into a failure."
             );
         }
+    }
+
+    /// Says on stderr what is left out, and why: a lack must not look like a pass.
+    fn announce(&self) {
+        let Self { name, plan } = self;
         let mut lacks: Vec<(Need, usize)> = Vec::new();
         for need in cases::all().filter_map(|case| plan.lacks(case)) {
             match lacks.iter_mut().find(|(known, _)| *known == need) {
