@@ -2,11 +2,13 @@
 
 use std::{future::Future, ops::Range, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use cache_api::{
     Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Error, ErrorKind, Frame, Head, Place,
     Resource, Result, Serializer, Storage, StoredHead, Ticket, Variant, Version,
 };
+
+use http::{HeaderMap, HeaderValue};
 
 use crate::clock::Clock;
 
@@ -53,7 +55,10 @@ impl Store {
         Place::head(self.storage.namespace(), *key, variant.id, variant.version.body)
     }
 
-    pub(crate) fn head_cell(&self, head: Head, place: Place) -> StoredHead {
+    /// A head on its way to the storage. Its values are copied together: as received they are cut from read buffers,
+    /// which a storage in this process would keep alive.
+    pub(crate) fn head_cell(&self, mut head: Head, place: Place) -> StoredHead {
+        head.headers = compact(&head.headers);
         StoredHead::new(head, Arc::clone(&self.serializer), place)
     }
 
@@ -136,4 +141,16 @@ impl BodyRef {
     pub(crate) fn new(place: Place, body: &Body) -> Self {
         Self { head: place, frames: body.frames() }
     }
+}
+
+fn compact(headers: &HeaderMap) -> HeaderMap {
+    let mut block = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
+    headers.values().for_each(|value| block.extend_from_slice(value.as_bytes()));
+    let mut block = block.freeze();
+    let mut compacted = HeaderMap::with_capacity(headers.keys_len());
+    for (name, value) in headers {
+        let copy = HeaderValue::from_maybe_shared(block.split_to(value.len()));
+        compacted.append(name, copy.unwrap_or_else(|_| value.clone()));
+    }
+    compacted
 }
