@@ -20,7 +20,6 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 use crate::{
     error::{error, failed, is_busy},
     row::Query,
-    schema::{self, Identity},
 };
 
 /// How long SQLite itself waits for another process, before this crate waits and asks again. Its own waits
@@ -32,9 +31,9 @@ const SLICE: Duration = Duration::from_millis(60);
 /// A file has one writer and up to `readers` others, opened when needed. A database in memory lives in the
 /// one connection, which does everything.
 pub(crate) struct Database {
-    path: Option<PathBuf>,
-    options: SqliteConnectOptions,
-    patience: Duration,
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) options: SqliteConnectOptions,
+    pub(crate) patience: Duration,
     writer: Mutex<Slot>,
     idle: std::sync::Mutex<Vec<SqliteConnection>>,
     readers: Semaphore,
@@ -79,70 +78,6 @@ impl Database {
 
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
-    }
-
-    async fn first_connection(&self) -> Result<SqliteConnection> {
-        let mut patience = Patience::new(self.patience);
-        loop {
-            match self.try_first_connection().await {
-                Ok((connection, Identity::Ours)) => return self.with_wal(connection).await,
-                Ok((_, identity)) => return Err(self.not_ours(identity)),
-                Err(cause) if is_busy(&cause) && patience.wait().await => {}
-                Err(cause) => return Err(self.cannot_open(cause)),
-            }
-        }
-    }
-
-    async fn try_first_connection(&self) -> Result<(SqliteConnection, Identity), sqlx::Error> {
-        let mut connection = self.options.connect().await?;
-        let identity = schema::prepare(&mut connection).await?;
-        Ok((connection, identity))
-    }
-
-    async fn with_wal(&self, mut connection: SqliteConnection) -> Result<SqliteConnection> {
-        let row = query("SELECT journal_mode FROM pragma_journal_mode").persistent(false);
-        let rows = row.fetch_all(&mut connection).await.map_err(|cause| self.cannot_open(cause))?;
-        let mode = rows.first().and_then(|row| crate::row::get::<String>(row, 0)).unwrap_or_default();
-        if self.path.is_some() && mode != "wal" {
-            return Err(error(ErrorKind::Config, "open").with_message(format!(
-                "{}: the file system does not take a write-ahead log (journal mode {mode:?}); put the file on a local disk",
-                self.name()
-            )));
-        }
-        Ok(connection)
-    }
-
-    fn not_ours(&self, identity: Identity) -> Error {
-        let name = self.name();
-        error(ErrorKind::Incompatible, "open").with_message(match identity {
-            Identity::Newer(version) => format!(
-                "{name} has the layout {version} of a newer release, this one knows {}: update this program, or give it another file",
-                schema::VERSION
-            ),
-            _ => format!(
-                "{name} is the SQLite database of another application: give the cache a file of its own"
-            ),
-        })
-    }
-
-    fn cannot_open(&self, cause: sqlx::Error) -> Error {
-        let name = self.name();
-        let kind = crate::error::kind(&cause);
-        let message = match kind {
-            ErrorKind::Incompatible => {
-                format!(
-                    "{name} is not an SQLite database: give the cache a file of its own, or delete this one"
-                )
-            }
-            ErrorKind::Denied => format!(
-                "{name} cannot be opened for writing: the file and its directory (for the -wal and -shm files) must be writable"
-            ),
-            ErrorKind::Corrupt => format!("{name} is damaged: delete it with its -wal and -shm files"),
-            ErrorKind::Full => format!("{name}: the disk is full"),
-            ErrorKind::Unavailable => format!("{name} is locked by another process"),
-            _ => format!("{name} cannot be opened"),
-        };
-        error(kind, "open").with_message(message).with_source(cause)
     }
 
     pub(crate) fn name(&self) -> String {
@@ -380,17 +315,17 @@ impl Drop for Write<'_> {
 }
 
 /// What is left of the time that one operation waits for other processes.
-struct Patience {
+pub(crate) struct Patience {
     left: Duration,
 }
 
 impl Patience {
-    fn new(left: Duration) -> Self {
+    pub(crate) fn new(left: Duration) -> Self {
         Self { left }
     }
 
     /// Waits a few milliseconds, not the same for each process; `false` when the time is used up.
-    async fn wait(&mut self) -> bool {
+    pub(crate) async fn wait(&mut self) -> bool {
         let random = BodyId::random().map_or(0, |id| id.as_bytes().first().copied().unwrap_or(0));
         let pause = Duration::from_millis(1 + u64::from(random % 8));
         let spent = SLICE + pause;

@@ -7,6 +7,7 @@ mod connections;
 mod error;
 mod leases;
 mod listing;
+mod open;
 mod row;
 mod schema;
 mod storage;

@@ -1,4 +1,12 @@
 //! The bound on size: what goes, what stays, and the file that shrinks.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "support/entries.rs"]
 mod entries;

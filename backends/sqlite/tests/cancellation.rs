@@ -1,4 +1,12 @@
 //! Operations that are dropped after each number of polls leave whole entries, and nobody waits for them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "support/entries.rs"]
 mod entries;

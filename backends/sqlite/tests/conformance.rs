@@ -1,4 +1,12 @@
 //! The conformance suite over one file, which all cases share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "support/shared_file.rs"]
 mod shared_file;

@@ -1,4 +1,12 @@
 //! The conformance suite over databases in memory.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 use cache_api::{Limits, Namespace};
 use cache_backend_sqlite::SqliteStorage;

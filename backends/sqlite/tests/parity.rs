@@ -1,4 +1,12 @@
 //! The statements keep the rules of [`cache_api::Record`]: both are given the same random operations.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "support/entries.rs"]
 mod entries;
