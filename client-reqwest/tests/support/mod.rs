@@ -11,13 +11,14 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use client_reqwest::{CachedClient, CachedClientBuilder};
+use client_reqwest::{CachedClient, CachedClientBuilder, Clock, ResponseExt, Source, SystemClock};
 use http::{HeaderMap, Method, StatusCode};
 
 /// A request as an origin received it.
@@ -94,6 +95,11 @@ impl Origin {
         self.seen.lock().unwrap().clone()
     }
 
+    /// Forgets what it was asked.
+    pub(crate) fn forget(&self) {
+        self.seen.lock().unwrap().clear();
+    }
+
     pub(crate) fn last(&self) -> Seen {
         self.seen().pop().expect("the origin was asked")
     }
@@ -126,4 +132,29 @@ pub(crate) fn builder() -> CachedClientBuilder {
 
 pub(crate) async fn client() -> CachedClient {
     builder().build().await.unwrap()
+}
+
+/// A clock that starts at the real time and is moved by hand.
+#[derive(Debug)]
+pub(crate) struct TestClock(Mutex<SystemTime>);
+
+impl TestClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(SystemClock.now())))
+    }
+
+    pub(crate) fn advance(&self, seconds: u64) {
+        *self.0.lock().unwrap() += Duration::from_secs(seconds);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> SystemTime {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Where an answer came from.
+pub(crate) fn source(response: &reqwest::Response) -> Source {
+    response.cache_info().expect("it passed through the cache").source
 }
