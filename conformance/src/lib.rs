@@ -6,6 +6,7 @@ mod cases;
 mod clock;
 mod draft;
 mod failure;
+mod interleave;
 mod payload;
 mod presence;
 mod report;

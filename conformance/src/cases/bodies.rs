@@ -5,15 +5,16 @@ use cache_api::{Body, BodyId, FRAME_SIZE, Limits};
 use crate::{
     bench::{Bench, secs, variant},
     case::cases,
+    draft::Draft,
     failure::{Context, Failure, Outcome, ensure, ensure_eq},
-    store::{check_bytes, ensure_gone},
+    store::{Store, check_bytes, ensure_gone, find},
 };
 
 cases!["bodies";
     old_body_during_replacement, old_body_after_removal, old_body_after_version_removal,
     old_inline_body_is_never_another, pending_is_invisible, pending_is_not_listed [LISTING],
     frames_before_the_commit, dropped_writer, slow_reader_blocks_no_writer, pending_writers_block_nobody,
-    many_open_readers, refused_body_is_invisible,
+    many_open_readers, never_mixed, never_mixed_with_heads, refused_body_is_invisible,
 ];
 
 const FRAME: u64 = FRAME_SIZE as u64;
@@ -224,6 +225,58 @@ async fn many_open_readers(bench: Bench) -> Outcome {
         check_bytes(&bytes, draft.payload)?;
     }
     Ok(())
+}
+
+/// While a writer replaces an entry again and again, who looks finds one of its forms, whole.
+async fn never_mixed(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    let drafts: Vec<_> = (0..12)
+        .map(|n| bench.draft(bench.key(1)).len(bench.seed(), if n % 3 == 0 { 500 } else { 280_000 + n }))
+        .collect();
+    let forms = drafts.clone();
+    let first = drafts.first().ok_or_else(|| Failure::new("no drafts"))?;
+    store.put(first).await?;
+    let writer = store.clone();
+    let writing = tokio::spawn(async move {
+        for draft in drafts.iter().cycle().take(40) {
+            writer.put(draft).await?;
+        }
+        Ok(())
+    });
+    watch(&store, &forms, writing).await
+}
+
+/// The same with new heads for one body: a head never goes with another's version.
+async fn never_mixed_with_heads(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    let draft = bench.draft(bench.key(1)).stored();
+    let heads = (0..8_u64).map(|n| draft.clone().header("x-head", http::HeaderValue::from(n)));
+    let forms: Vec<_> = std::iter::once(draft.clone()).chain(heads).collect();
+    let mut version = store.put(&draft).await?.version;
+    let (writer, heads) = (store.clone(), forms.clone());
+    let writing = tokio::spawn(async move {
+        for head in heads.iter().cycle().take(60) {
+            version = writer.replace_head(head, version).await?.version;
+        }
+        Ok(())
+    });
+    watch(&store, &forms, writing).await
+}
+
+/// Looks until the writer is done: there must be exactly one of these forms each time.
+async fn watch(store: &Store, forms: &[Draft], writing: tokio::task::JoinHandle<Outcome>) -> Outcome {
+    let key = forms.first().map(|form| form.key).ok_or_else(|| Failure::new("no drafts"))?;
+    while !writing.is_finished() {
+        let found = store.lookup(&key).await?;
+        let variant = find(&found, cache_api::VariantId::ONLY).context("while a writer replaces it")?;
+        let place = store.place(key, variant.id, variant.version.body);
+        let head = variant.head.decode(store.serializer(), &place).await.context("a head being replaced")?;
+        let form = forms.iter().find(|form| form.head == *head);
+        let form = form.ok_or_else(|| Failure::new("a head that was never stored"))?;
+        store.check_body(variant, form).await.context("the body that goes with the head found")?;
+        tokio::task::yield_now().await;
+    }
+    writing.await.map_err(|e| Failure::new(e.to_string()))?
 }
 
 /// A refused body changes nothing, and is gone after `max_write` at the latest.

@@ -1,9 +1,10 @@
 //! A future dropped at any await leaves the variant whole or absent, and the storage at work.
 
-use cache_api::{BodyId, FRAME_SIZE};
+use cache_api::{BodyId, FRAME_SIZE, Filter, TagDigest};
+use futures_util::{StreamExt, future::BoxFuture};
 
 use crate::{
-    bench::Bench,
+    bench::{Bench, secs, tag},
     case::cases,
     draft::Draft,
     failure::{Context, Outcome, ensure},
@@ -11,7 +12,8 @@ use crate::{
     store::{Store, find},
 };
 
-cases!["cancellation"; commit, commit_inline, commit_over_another, new_head, write, lookup, read, removal];
+cases!["cancellation"; commit, commit_inline, commit_over_another, new_head, write, lookup, read, removal, purge [TAGS], clear [LISTING],
+    sweep [LISTING], listing [LISTING]];
 
 /// Fails the case unless the resource holds one of these whole, or nothing where that is allowed; then unless
 /// the storage still works.
@@ -36,7 +38,7 @@ async fn one_of(bench: &Bench, store: &Store, drafts: &[&Draft], or_nothing: boo
         last.context(format!("cut off after {polls} polls: the entry is torn"))?;
     }
     let next = bench.draft(first.key);
-    store.put(&next).await.context(format!("a write after one cut off after {polls} polls"))?;
+    store.put_at_last(&next).await.context(format!("a write after one cut off after {polls} polls"))?;
     store.check(&next).await?;
     Ok(())
 }
@@ -169,6 +171,97 @@ async fn removal(bench: Bench) -> Outcome {
         if ready.is_some() {
             break;
         }
+    }
+    Ok(())
+}
+
+async fn purge(bench: Bench) -> Outcome {
+    let tags = [tag("a")];
+    removals(
+        bench,
+        |store| Box::pin(async move { store.tags()?.purge(&[tag("a")], store.now()).await.context("purge") }),
+        &tags,
+    )
+    .await
+}
+
+async fn clear(bench: Bench) -> Outcome {
+    removals(
+        bench,
+        |store| Box::pin(async move { store.listing()?.clear(store.now()).await.context("clear") }),
+        &[],
+    )
+    .await
+}
+
+/// A removal of several resources that is cut off may have removed some, and each of them whole.
+async fn removals(
+    bench: Bench,
+    remove: impl for<'a> Fn(&'a Store) -> BoxFuture<'a, Outcome<u64>>,
+    tags: &[TagDigest],
+) -> Outcome {
+    let store = bench.open().await?;
+    for polls in 0..MAX_POLLS {
+        let mut drafts = Vec::new();
+        for number in 0..4 {
+            let mut draft = bench.draft(bench.key(bench.seed())).tags(tags);
+            draft.stored = number % 2 == 1;
+            store.put_at_last(&draft).await?;
+            drafts.push(draft);
+        }
+        let ended = cut_off(remove(&store), polls).await.transpose()?.is_some();
+        for draft in &drafts {
+            if ended {
+                store.absent(&draft.key, "a removal that was acknowledged").await?;
+            }
+            one_of(&bench, &store, &[draft], true, polls).await?;
+        }
+        if ended {
+            break;
+        }
+        // A removal that is sent again comes through.
+        remove(&store).await?;
+    }
+    Ok(())
+}
+
+/// What is dead may be deleted or not; what is live stays.
+async fn sweep(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    for polls in 0..MAX_POLLS {
+        let live = bench.draft(bench.key(bench.seed())).stored();
+        let dead = bench.draft(bench.key(bench.seed())).stored().life(secs(1));
+        store.put(&live).await?;
+        store.put(&dead).await?;
+        bench.clock().advance(secs(1));
+        let sweeping = async { store.listing()?.sweep(store.now()).await.context("sweep") };
+        let ended = cut_off(sweeping, polls).await.transpose()?.is_some();
+        store.absent(&dead.key, "a dead entry").await?;
+        one_of(&bench, &store, &[&live], false, polls).await?;
+        if ended {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A listing that is dropped half-way leaves nothing open.
+async fn listing(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    for number in 0..120 {
+        store.put(&bench.draft(bench.key(number))).await?;
+    }
+    let all = Filter::all();
+    for taken in [0, 1, 2, 60, 119] {
+        for _ in 0..20 {
+            let mut stream = store.listing()?.list(&all, store.now()).take(taken);
+            while let Some(found) = stream.next().await {
+                found.context("list")?;
+            }
+        }
+        let draft = bench.draft(bench.key(1000));
+        store.put(&draft).await.context(format!("a write after listings dropped at entry {taken}"))?;
+        store.check(&draft).await?;
     }
     Ok(())
 }

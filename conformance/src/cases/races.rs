@@ -1,161 +1,29 @@
 //! A removal that was acknowledged is not undone by what was under way.
 
-use std::sync::Arc;
-
-use cache_api::Refusal;
+use cache_api::{Committed, Refusal};
 use futures_util::future::BoxFuture;
 
 use crate::{
-    Failure,
-    bench::{Bench, secs, tag, variant},
+    bench::{Bench, secs, variant},
     case::cases,
-    draft::Draft,
+    clock::later,
     failure::{Context, Outcome, ensure, ensure_eq},
-    step::{MAX_POLLS, jitter, meanwhile, step},
-    store::{Pending, Store},
+    interleave::{Before, By, at_once, in_turn, removal_stepwise, remove, stepwise, under_way},
+    step::{MAX_POLLS, meanwhile, step},
 };
 
 cases!["races";
     removal_during_commit, removal_during_commit_absent, removal_during_commit_of_a_head,
     removal_during_commit_by_tag [TAGS], removal_during_commit_by_clear [LISTING],
+    commit_during_removal, commit_during_removal_by_tag [TAGS],
+    commit_during_removal_by_clear [LISTING],
     removal_during_commit_at_once, removal_during_commit_by_tag_at_once [TAGS],
     removal_during_commit_by_clear_at_once [LISTING],
     removal_before_commit, removal_of_absent_before_commit, purge_before_commit [TAGS],
     purge_before_first_commit [TAGS], clear_before_commit [LISTING], clear_before_first_commit [LISTING],
     removal_of_another_variant, removal_outlives_max_write, death_forgets_no_removal [LISTING],
-    sweep_forgets_no_removal [LISTING], removed_twice, store_after_removal,
+    sweep_forgets_no_removal [LISTING], sweep_during_commit [LISTING], commit_during_sweep [LISTING], removed_twice, store_after_removal,
 ];
-
-/// The ways to remove a resource.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum By {
-    Key,
-    Tag,
-    Clear,
-}
-
-pub(super) async fn remove(store: &Store, draft: &Draft, by: By) -> Outcome<u64> {
-    match by {
-        By::Key => store.remove(&draft.key).await,
-        By::Tag => store.tags()?.purge(&draft.tags, store.now()).await.context("purge"),
-        By::Clear => store.listing()?.clear(store.now()).await.context("clear"),
-    }
-}
-
-/// What was there when the commit began.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Before {
-    Nothing,
-    /// Another body of the variant; a new one is committed.
-    Body,
-    /// The entry itself; a new head is committed.
-    Head,
-}
-
-/// An entry and its write, up to the commit.
-async fn under_way(bench: &Bench, store: &Store, before: Before, round: u64) -> Outcome<(Draft, Pending)> {
-    let key = bench.key(bench.seed());
-    let name = format!("tag-{}", bench.seed());
-    let mut draft = bench.draft(key).tags(&[tag(&name), tag("common")]);
-    draft.stored = round % 2 == 1;
-    match before {
-        Before::Nothing => {}
-        Before::Body => {
-            let mut old = bench.draft(key).tags(&draft.tags);
-            old.stored = draft.stored;
-            store.put_at_last(&old).await?;
-        }
-        Before::Head => {
-            let version = store.put_at_last(&draft).await?.version;
-            let found = store.lookup(&key).await?;
-            return Ok((draft.clone(), store.freshen(found.ticket(), &draft, version)));
-        }
-    }
-    let pending = store.begin(&draft).await?;
-    Ok((draft, pending))
-}
-
-/// Stops the commit after each number of polls, removes, lets it go on, and looks: there must be nothing.
-pub(super) async fn stepwise(bench: &Bench, stores: [&Store; 2], before: Before, by: By) -> Outcome {
-    let [writer, remover] = stores;
-    for polls in 0..MAX_POLLS {
-        let (draft, pending) = under_way(bench, writer, before, u64::from(polls)).await?;
-        let mut commit: BoxFuture<'_, _> = Box::pin(writer.commit(&pending));
-        let early = step(&mut commit, polls).await;
-        let ended = early.is_some();
-        if let Some(outcome) = early {
-            outcome?;
-            remove(remover, &draft, by).await?;
-        } else {
-            meanwhile(commit, remove(remover, &draft, by)).await?;
-        }
-        for store in stores {
-            let why = format!("a commit stopped after {polls} polls, then a removal by {by:?}");
-            store.absent(&draft.key, &why).await?;
-        }
-        if ended {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Lets commits and removals run at once, many times over.
-pub(super) async fn at_once(bench: &Bench, stores: [&Store; 2], by: By) -> Outcome {
-    let [writer, remover] = stores.map(Clone::clone);
-    for round in 0..60 {
-        let before = match round % 3 {
-            0 => Before::Nothing,
-            1 => Before::Body,
-            _ => Before::Head,
-        };
-        let (draft, pending) = under_way(bench, &writer, before, round).await?;
-        let barrier = Arc::new(tokio::sync::Barrier::new(2));
-        let committing = {
-            let (store, barrier, seed) = (writer.clone(), Arc::clone(&barrier), bench.seed());
-            tokio::spawn(async move {
-                barrier.wait().await;
-                jitter(seed).await;
-                store.commit(&pending).await.map(|_| ())
-            })
-        };
-        let removing = {
-            let (store, draft, seed) = (remover.clone(), draft.clone(), bench.seed().wrapping_mul(5));
-            tokio::spawn(async move {
-                barrier.wait().await;
-                jitter(seed).await;
-                remove(&store, &draft, by).await.map(|_| ())
-            })
-        };
-        let (committed, removed) = tokio::join!(committing, removing);
-        committed.map_err(|e| Failure::new(e.to_string()))??;
-        removed.map_err(|e| Failure::new(e.to_string()))??;
-        for store in stores {
-            let why = format!("a commit and a removal by {by:?} at once, in round {round}");
-            store.absent(&draft.key, &why).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Looks up, removes, and commits: refused.
-pub(super) async fn in_turn(bench: &Bench, stores: [&Store; 2], before: Before, by: By) -> Outcome {
-    let [writer, remover] = stores;
-    for round in 0..2 {
-        let (draft, pending) = under_way(bench, writer, before, round).await?;
-        let removed = remove(remover, &draft, by).await?;
-        let expected = if matches!(before, Before::Nothing) { 0 } else { 1 };
-        ensure_eq!(removed, expected, "the live entries that a removal by {by:?} found");
-        writer.refuse(&pending, None, &format!("a write that began before a removal by {by:?}")).await?;
-        for store in stores {
-            store.absent(&draft.key, "a removed entry").await?;
-        }
-        writer.put_at_last(&draft).await.context("a write that began after the removal")?;
-        writer.check(&draft).await?;
-        remove(remover, &draft, by).await?;
-    }
-    Ok(())
-}
 
 async fn removal_during_commit(bench: Bench) -> Outcome {
     let store = bench.open().await?;
@@ -184,6 +52,27 @@ async fn removal_during_commit_by_clear(bench: Bench) -> Outcome {
     stepwise(&bench, [&store; 2], Before::Nothing, By::Clear).await?;
     stepwise(&bench, [&store; 2], Before::Body, By::Clear).await?;
     stepwise(&bench, [&store; 2], Before::Head, By::Clear).await
+}
+
+async fn commit_during_removal(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    removal_stepwise(&bench, [&store; 2], Before::Nothing, By::Key).await?;
+    removal_stepwise(&bench, [&store; 2], Before::Body, By::Key).await?;
+    removal_stepwise(&bench, [&store; 2], Before::Head, By::Key).await
+}
+
+async fn commit_during_removal_by_tag(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    removal_stepwise(&bench, [&store; 2], Before::Nothing, By::Tag).await?;
+    removal_stepwise(&bench, [&store; 2], Before::Body, By::Tag).await?;
+    removal_stepwise(&bench, [&store; 2], Before::Head, By::Tag).await
+}
+
+async fn commit_during_removal_by_clear(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    removal_stepwise(&bench, [&store; 2], Before::Nothing, By::Clear).await?;
+    removal_stepwise(&bench, [&store; 2], Before::Body, By::Clear).await?;
+    removal_stepwise(&bench, [&store; 2], Before::Head, By::Clear).await
 }
 
 async fn removal_during_commit_at_once(bench: Bench) -> Outcome {
@@ -283,6 +172,58 @@ async fn sweep_forgets_no_removal(bench: Bench) -> Outcome {
         store.listing()?.sweep(store.now()).await.context("sweep")?;
         store.refuse(&pending, Some(Refusal::Removed), "a write that took max_write, after a sweep").await?;
         store.absent(&draft.key, "a removed entry").await?;
+    }
+    Ok(())
+}
+
+/// A body whose time is up for the sweeper, and not yet for its writer: the entry is whole or not there.
+async fn sweep_during_commit(bench: Bench) -> Outcome {
+    last_moment(bench, true).await
+}
+
+async fn commit_during_sweep(bench: Bench) -> Outcome {
+    last_moment(bench, false).await
+}
+
+async fn last_moment(bench: Bench, stop_commit: bool) -> Outcome {
+    let store = bench.open().await?;
+    for polls in 0..MAX_POLLS {
+        let draft = bench.draft(bench.key(bench.seed())).len(bench.seed(), 300_000).life(secs(100_000));
+        let pending = store.begin(&draft).await?;
+        bench.clock().advance(store.storage.limits().max_write);
+        let ahead = later(store.now(), secs(1));
+        let mut commit: BoxFuture<'_, _> = Box::pin(store.commit(&pending));
+        let sweep = async { store.listing()?.sweep(ahead).await.context("sweep") };
+        let mut sweep: BoxFuture<'_, _> = Box::pin(sweep);
+        let (committed, ended) = if stop_commit {
+            match step(&mut commit, polls).await {
+                Some(committed) => {
+                    sweep.await?;
+                    (committed?, true)
+                }
+                None => (meanwhile(commit, sweep).await?.0, false),
+            }
+        } else {
+            match step(&mut sweep, polls).await {
+                Some(swept) => {
+                    swept?;
+                    (commit.await?, true)
+                }
+                None => (meanwhile(sweep, commit).await?.1, false),
+            }
+        };
+        bench.clock().advance(secs(1));
+        let why = format!("a commit and a sweep, one stopped after {polls} polls");
+        if let Committed::Refused(_) = committed {
+            store.absent(&draft.key, &why).await?;
+        } else {
+            store.check(&draft).await.context(&why)?;
+            store.listing()?.sweep(store.now()).await.context("sweep")?;
+            store.check(&draft).await.context(why)?;
+        }
+        if ended {
+            break;
+        }
     }
     Ok(())
 }

@@ -4,13 +4,13 @@ use cache_api::{Acquired, BodyId, Outcome as Came, Refusal};
 
 use super::{
     leases,
-    races::{Before, By, at_once, in_turn, stepwise},
     writers::{self, race_of_many, race_of_one},
 };
 use crate::{
     bench::{Bench, secs},
     case::cases,
     failure::{Context, Outcome, ensure, ensure_eq},
+    interleave::{Before, By, at_once, in_turn, removal_stepwise, stepwise},
     store::Store,
 };
 
@@ -22,7 +22,8 @@ cases!["two_handles";
     purge_before_commit [Shared, TAGS], clear_before_commit [Shared, LISTING],
     removal_during_commit [Shared], removal_during_commit_absent [Shared],
     removal_during_commit_by_tag [Shared, TAGS], removal_during_commit_by_clear [Shared, LISTING],
-    removal_during_commit_at_once [Shared], removal_during_commit_by_tag_at_once [Shared, TAGS],
+    commit_during_removal [Shared], commit_during_removal_by_tag [Shared, TAGS],
+    commit_during_removal_by_clear [Shared, LISTING], removal_during_commit_at_once [Shared], removal_during_commit_by_tag_at_once [Shared, TAGS],
     removal_during_commit_by_clear_at_once [Shared, LISTING], lease [Shared, LEASES],
     leases_at_once [Shared, LEASES],
 ];
@@ -149,6 +150,22 @@ async fn removal_during_commit_by_tag(bench: Bench) -> Outcome {
 async fn removal_during_commit_by_clear(bench: Bench) -> Outcome {
     let [one, two] = pair(&bench).await?;
     stepwise(&bench, [&one, &two], Before::Nothing, By::Clear).await
+}
+
+async fn commit_during_removal(bench: Bench) -> Outcome {
+    let [one, two] = pair(&bench).await?;
+    removal_stepwise(&bench, [&one, &two], Before::Nothing, By::Key).await?;
+    removal_stepwise(&bench, [&one, &two], Before::Body, By::Key).await
+}
+
+async fn commit_during_removal_by_tag(bench: Bench) -> Outcome {
+    let [one, two] = pair(&bench).await?;
+    removal_stepwise(&bench, [&one, &two], Before::Nothing, By::Tag).await
+}
+
+async fn commit_during_removal_by_clear(bench: Bench) -> Outcome {
+    let [one, two] = pair(&bench).await?;
+    removal_stepwise(&bench, [&one, &two], Before::Nothing, By::Clear).await
 }
 
 async fn removal_during_commit_at_once(bench: Bench) -> Outcome {

@@ -5,12 +5,12 @@ use cache_api::{MAX_VARIANTS, VariantId};
 use crate::{
     bench::{Bench, secs, variant},
     case::cases,
-    failure::{Outcome, ensure, ensure_eq},
+    failure::{Context, Outcome, ensure, ensure_eq},
     store::find,
 };
 
 cases!["variants";
-    several, one_is_replaced, one_is_removed, a_65th_evicts_the_oldest, dead_ones_leave_room, two_resources,
+    several, one_is_replaced, one_is_removed, a_65th_evicts_the_oldest, dead_ones_leave_room, never_more_than_64 , two_resources,
 ];
 
 async fn several(bench: Bench) -> Outcome {
@@ -84,6 +84,30 @@ async fn a_65th_evicts_the_oldest(bench: Bench) -> Outcome {
     );
     for draft in rest {
         store.check_in(&found, draft).await?;
+    }
+    Ok(())
+}
+
+/// Many writers at once do not get past the bound.
+async fn never_more_than_64(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    for number in 0..56 {
+        store.put(&bench.draft(bench.key(1)).variant(variant(number))).await?;
+    }
+    bench.clock().advance(secs(1));
+    let mut writers = Vec::new();
+    for number in 100..116 {
+        let pending = store.begin(&bench.draft(bench.key(1)).variant(variant(number))).await?;
+        let store = store.clone();
+        writers.push(tokio::spawn(async move { store.complete(&pending).await }));
+    }
+    for joined in futures_util::future::join_all(writers).await {
+        joined.map_err(|e| crate::Failure::new(e.to_string()))??;
+    }
+    let found = store.lookup(&bench.key(1)).await?;
+    ensure_eq!(found.variants().len(), MAX_VARIANTS, "the variants after 72 were stored");
+    for number in 100..116 {
+        find(&found, variant(number)).context("the newest variants")?;
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ use crate::{
 
 cases!["writers";
     overtaken, overtaken_after_a_lookup, head_in_between, one_variant_at_once, one_variant_stepwise, two_variants_at_once, two_variants_stepwise,
-    eight_variants_at_once, repeated_commit, repeated_commit_of_an_overtaken, ticket_of_another_resource,
+    eight_variants_at_once, repeated_commit, repeated_commit_of_an_overtaken, repeated_commit_after_removal,
+    repeated_commit_after_version_removal [LISTING], ticket_of_another_resource,
     ticket_too_old, ticket_just_in_time, body_never_written, after_death, two_bodies_of_one_ticket,
 ];
 
@@ -219,6 +220,39 @@ async fn repeated_commit_of_an_overtaken(bench: Bench) -> Outcome {
     store.put(&second).await?;
     store.refuse(&pending, None, "a commit sent again after another replaced it").await?;
     store.check(&second).await?;
+    Ok(())
+}
+
+/// An answer was lost, the entry removed, and the commit sent again: the removal wins.
+async fn repeated_commit_after_removal(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    for stored in [false, true] {
+        let mut draft = bench.draft(bench.key(u64::from(stored)));
+        draft.stored = stored;
+        let pending = store.begin(&draft).await?;
+        store.complete(&pending).await?;
+        store.remove(&draft.key).await?;
+        store.refuse(&pending, Some(Refusal::Removed), "a commit sent again after a removal").await?;
+        store.absent(&draft.key, "a removed entry").await?;
+    }
+    Ok(())
+}
+
+/// Removing one version refuses nothing under way. Whatever comes of the same commit sent again, an entry that
+/// is visible afterwards keeps its body.
+async fn repeated_commit_after_version_removal(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    let draft = bench.draft(bench.key(1)).len(bench.seed(), 300_000).life(secs(100_000));
+    let pending = store.begin(&draft).await?;
+    let version = store.complete(&pending).await?.version;
+    store.remove_version(&draft.key, version).await?;
+    store.commit(&pending).await?;
+    bench.clock().advance(store.storage.limits().read_grace + secs(1));
+    store.listing()?.sweep(store.now()).await.context("sweep")?;
+    let found = store.lookup(&draft.key).await?;
+    if !found.variants().is_empty() {
+        store.check_in(&found, &draft).await.context("an entry whose removed body was committed again")?;
+    }
     Ok(())
 }
 

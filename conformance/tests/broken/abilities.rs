@@ -63,9 +63,10 @@ impl Leases for Reference {
 impl Tags for Reference {
     async fn purge(&self, tags: &[TagDigest], now: SystemTime) -> Result<u64> {
         yield_now().await;
-        self.with(|space| {
+        let purged = self.with(|space| {
             // One epoch for all: it refuses more than it must.
-            if !tags.is_empty() && !self.has(Fault::PurgeForgets) {
+            let at_once = !self.has(Fault::PurgesInTwoSteps);
+            if at_once && !tags.is_empty() && !self.has(Fault::PurgeForgets) {
                 space.epoch = Epoch::random()?;
             }
             let mut total = 0;
@@ -77,7 +78,13 @@ impl Tags for Reference {
             }
             space.retire(&gone, self.grace_from(now));
             Ok(total)
-        })
+        });
+        if self.has(Fault::PurgesInTwoSteps) {
+            yield_now().await;
+            let epoch = Epoch::random()?;
+            self.with(|space| space.epoch = epoch);
+        }
+        purged
     }
 }
 
@@ -139,6 +146,15 @@ impl Listing for Reference {
 
     async fn sweep(&self, now: SystemTime) -> Result<Swept> {
         yield_now().await;
+        if self.has(Fault::SweepsInTwoSteps) {
+            let late = |space: &mut Space| {
+                let late = space.bodies.iter().filter(|(_, kept)| kept.drop_at <= now);
+                late.map(|(id, _)| *id).collect::<Vec<_>>()
+            };
+            let late = self.with(late);
+            yield_now().await;
+            self.with(|space| space.bodies.retain(|id, _| !late.contains(id)));
+        }
         Ok(self.with(|space| {
             let mut entries = 0;
             for record in space.records.values_mut() {

@@ -83,6 +83,14 @@ pub(crate) enum Fault {
     TakesAnyTicket,
     /// The body of a commit is not looked for.
     CommitsNoBody,
+    /// A lookup reads heads and bodies one after the other.
+    LooksUpInTwoSteps,
+    /// A purge removes what is stored, waits, and only then refuses what is under way.
+    PurgesInTwoSteps,
+    /// A sweep reads what is past its time, waits, and deletes it.
+    SweepsInTwoSteps,
+    /// A removed body that is committed again still goes when its grace ends.
+    LeavesRetired,
     /// What was removed is forgotten when the store is opened again.
     ForgetsRemovalOnReopen,
 }

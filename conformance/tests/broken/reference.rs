@@ -1,7 +1,7 @@
 //! A sound storage with all abilities over maps in this process, and a switch for each fault.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -27,6 +27,7 @@ pub(crate) struct World {
 pub(crate) struct Space {
     pub(crate) records: HashMap<CacheKey, Record>,
     pub(crate) bodies: HashMap<BodyId, Kept>,
+    pub(crate) retired: HashSet<BodyId>,
     pub(crate) epoch: Epoch,
     pub(crate) leases: HashMap<CacheKey, (Lease, SystemTime)>,
     pub(crate) uncacheable: HashMap<CacheKey, SystemTime>,
@@ -65,6 +66,7 @@ impl Default for Space {
         Self {
             records: HashMap::new(),
             bodies: HashMap::new(),
+            retired: HashSet::new(),
             epoch: Epoch::NONE,
             leases: HashMap::new(),
             uncacheable: HashMap::new(),
@@ -76,6 +78,7 @@ impl Space {
     /// Lets bodies go when their readers have had time.
     pub(crate) fn retire(&mut self, bodies: &[BodyId], until: SystemTime) {
         for body in bodies {
+            self.retired.insert(*body);
             if let Some(kept) = self.bodies.get_mut(body) {
                 (kept.drop_at, kept.used) = (until, false);
             }
@@ -136,9 +139,11 @@ impl Reference {
         }
         let record = space.records.entry(entry.key).or_default();
         let applied = record.commit(ticket, entry, change, now, &limits)?;
+        let retired_before = &space.retired;
         if let Committed::Stored { version, dead_at } = applied.committed
             && let Some(kept) = space.bodies.get_mut(&version.body)
             && !(keeps && self.has(Fault::PartsApart))
+            && !(retired_before.contains(&version.body) && self.has(Fault::LeavesRetired))
         {
             let grace = if self.has(Fault::PartsApart) { Duration::ZERO } else { self.limits.read_grace };
             (kept.drop_at, kept.used) = (dead_at + grace, true);
@@ -236,6 +241,17 @@ impl Storage for Reference {
                 let place = Place::head(&self.namespace, *key, variant.id, variant.version.body);
                 variant.head.decode(&CborSerializer::new(), &place).await?;
             }
+        }
+        if self.has(Fault::LooksUpInTwoSteps) {
+            yield_now().await;
+            let newer = self.with(|space| space.records.get(key).cloned().unwrap_or_default());
+            let pairs = record.variants().iter().zip(newer.variants()).filter(|(v, _)| v.is_live(now));
+            let mixed = pairs.map(|(old, new)| {
+                let mut variant = new.clone();
+                variant.head = old.head.clone();
+                variant
+            });
+            return Ok(Resource::new(*key, record.generation(), epoch, mixed.collect::<Vec<_>>(), now));
         }
         Ok(record.lookup(*key, epoch, now))
     }
