@@ -3,6 +3,12 @@
 pub(crate) enum Fault {
     /// None: the suite must pass it.
     Sound,
+    /// A lookup never ends.
+    Hangs,
+    /// A lookup never gives its thread back.
+    BlocksItsThread,
+    /// A lookup panics.
+    Panics,
     /// A lookup returns dead entries.
     ServesDead,
     /// A removal of an absent resource leaves nothing behind.

@@ -1,9 +1,10 @@
 //! The suite can fail: a storage that does everything right passes it, and each of these, which is wrong in
 //! one way, fails the cases named beside it.
 
-#![expect(clippy::unwrap_used, reason = "a test, all of it")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test, all of it")]
 
 mod abilities;
+mod bend;
 mod fault;
 mod reference;
 mod subject;
@@ -16,6 +17,20 @@ fn the_sound_one_passes() {
     let report = suite(Fault::Sound).run_quiet(|_| true);
     assert!(report.is_sound(), "{report}");
     assert!(report.left_out.is_empty(), "{:?}", report.left_out);
+}
+
+/// A storage that waits for ever, stops its thread or panics fails the case, and no more than that.
+#[test]
+fn one_that_never_answers_fails() {
+    for (fault, expected) in
+        [(Fault::Hangs, "stuck"), (Fault::BlocksItsThread, "stuck"), (Fault::Panics, "panicked")]
+    {
+        let patience = std::time::Duration::from_secs(1);
+        let report = suite(fault).patience(patience).run_quiet(|case| case == "round_trip::empty");
+        let [(case, failure)] = report.failed.as_slice() else { panic!("{fault:?}: {report}") };
+        assert_eq!(case, "round_trip::empty");
+        assert!(failure.message().contains(expected), "{fault:?}: {failure}");
+    }
 }
 
 /// Runs the groups of these cases and expects each of the cases to fail.

@@ -154,57 +154,6 @@ impl Reference {
         }
         Ok(applied.committed)
     }
-
-    /// What the faults make of a commit before it is applied.
-    fn bend(&self, space: &mut Space, ticket: &mut Ticket, entry: &mut Entry, change: &mut Change) {
-        let record = space.records.entry(entry.key).or_default();
-        let current = record.variants().iter().find(|v| v.id == entry.variant).map(|v| v.version);
-        let retold = |generation, variants: &[Variant]| {
-            let at = ticket.issued_at();
-            Resource::new(*ticket.key(), generation, ticket.epoch(), variants, at).ticket().clone()
-        };
-        match (self.world.fault, &mut *change, current) {
-            (Fault::Overwrites, Change::Put(_), _) => {
-                *ticket = retold(ticket.generation(), record.variants());
-            }
-            (Fault::KeepIgnoresVersion, Change::Keep(version), Some(current)) => *version = current,
-            (Fault::RevivesVersions, Change::Keep(version), Some(current))
-                if version.head == current.head =>
-            {
-                *version = current;
-                *ticket = retold(record.generation(), record.variants());
-            }
-            (Fault::NoClamp, Change::Put(Body::Stored(body)), _) => body.limit = entry.dead_at,
-            (Fault::EvictsNewest, Change::Put(_), None) if record.variants().len() >= MAX_VARIANTS => {
-                let (_, rest) = record.variants().split_last().unwrap();
-                *record = Record::from_parts(record.generation(), rest, record.tombstone_until());
-            }
-            (Fault::LosesRepeats, ..) => {
-                let mut head = entry.head.value().unwrap().clone();
-                for name in head.headers.keys().cloned().collect::<Vec<_>>() {
-                    let last = head.headers.get_all(&name).iter().next_back().unwrap().clone();
-                    head.headers.insert(name, last);
-                }
-                let body = match &change {
-                    Change::Put(body) => body.id(),
-                    Change::Keep(version) => version.body,
-                };
-                let place = Place::head(&self.namespace, entry.key, entry.variant, body);
-                entry.head = StoredHead::new(head, Arc::new(CborSerializer::new()), place);
-            }
-            (Fault::KeepsOldTags, Change::Keep(_), Some(_)) => {
-                let old = record.variants().iter().find(|v| v.id == entry.variant).unwrap();
-                entry.tags = Arc::clone(&old.tags);
-            }
-            (Fault::TakesAnyTicket, ..) => {
-                let generation = record.generation();
-                let at = ticket.issued_at();
-                let found = Resource::new(entry.key, generation, ticket.epoch(), record.variants(), at);
-                *ticket = found.ticket().clone();
-            }
-            _ => {}
-        }
-    }
 }
 
 impl fmt::Display for Reference {
@@ -225,6 +174,14 @@ impl Storage for Reference {
 
     async fn lookup(&self, key: &CacheKey, now: SystemTime) -> Result<Resource> {
         yield_now().await;
+        match self.world.fault {
+            Fault::Hangs => std::future::pending().await,
+            Fault::BlocksItsThread => loop {
+                std::thread::park();
+            },
+            Fault::Panics => panic!("a fault"),
+            _ => {}
+        }
         let (record, epoch) =
             self.with(|space| (space.records.get(key).cloned().unwrap_or_default(), space.epoch));
         let last_is_dead = record.variants().last().is_some_and(|v| !v.is_live(now));
