@@ -55,7 +55,7 @@ pub(crate) async fn commit(
     }
     let commit = Commit { inner, ticket, entry, head, now };
     let outcome = commit.run(&change, inline).await?;
-    if inner.max_size.is_some_and(|max| outcome.live > max) {
+    if inner.max_size.is_some_and(|max| outcome.live > max || outcome.retired > max / 4) {
         inner.evict(outcome.row, now).await;
     }
     inner.after_write(now).await;
@@ -70,16 +70,17 @@ struct Commit<'a> {
     now: SystemTime,
 }
 
-/// What was done, and the namespace's size thereafter.
+/// What was done, and the namespace's sizes thereafter.
 struct Outcome {
     committed: Committed,
     row: i64,
     live: u64,
+    retired: u64,
 }
 
 impl Outcome {
     fn refused(refusal: Refusal) -> Self {
-        Self { committed: Committed::Refused(refusal), row: 0, live: 0 }
+        Self { committed: Committed::Refused(refusal), row: 0, live: 0, retired: 0 }
     }
 }
 
@@ -87,6 +88,7 @@ impl Outcome {
 struct State {
     namespace: i64,
     live: u64,
+    retired: u64,
     purged: bool,
     /// The variant's row, live or dead or corrupt.
     row: Option<i64>,
@@ -123,7 +125,7 @@ SELECT s.id, s.epoch, s.purges, s.live, r.id, r.generation,
         WHERE o.resource = r.id AND o.variant <> $3 AND o.stored IS NULL AND o.dead_at > $4),
     EXISTS (SELECT 1 FROM tag_tombstone t
         WHERE t.namespace = s.id AND t.purge > $5 AND t.tag IN (SELECT unhex(value) FROM json_each($6))),
-    b.id, b.committed = 0 AND b.gone_at IS NULL, b.frames, b.bytes, b.limit_at
+    b.id, b.committed = 0 AND b.gone_at IS NULL, b.frames, b.bytes, b.limit_at, s.retired
 FROM namespace s
 LEFT JOIN resource r ON r.namespace = s.id AND r.key = $2
 LEFT JOIN variant v ON v.resource = r.id AND v.variant = $3
@@ -212,6 +214,7 @@ impl Commit<'_> {
         Some(State {
             namespace: get(row, 0)?,
             live: unsigned(row, 3).unwrap_or(0),
+            retired: unsigned(row, 22).unwrap_or(0),
             purged,
             row: get(row, 6),
             stored: get(row, 9),
@@ -239,7 +242,7 @@ impl Commit<'_> {
             // The same commit again, after an answer that was lost.
             (Change::Put(body), Some(current)) if current.version.body == body.id() => {
                 let committed = stored(current.version, current.dead_at);
-                Ok(Outcome { committed, row: state.row.unwrap_or(0), live: state.live })
+                Ok(Outcome { committed, row: state.row.unwrap_or(0), live: state.live, retired: 0 })
             }
             (Change::Put(_), Some(current)) if seen != Some(current.version.body) => {
                 Ok(Outcome::refused(Refusal::Replaced))
@@ -295,7 +298,8 @@ impl Commit<'_> {
         let row = self.put_row(write, state, put).await?;
         let committed = stored(Version { body: body.id(), head: 0 }, dead_at);
         let live = state.live.saturating_sub(state.size).saturating_add(size);
-        Ok(Outcome { committed, row, live })
+        let retired = state.retired.saturating_add(state.stored.map_or(0, |_| state.size));
+        Ok(Outcome { committed, row, live, retired })
     }
 
     /// Writes the variant's row and what hangs on it.
@@ -366,7 +370,7 @@ impl Commit<'_> {
             .bind(signed(TAG_OVERHEAD))
             .bind(self.head.to_vec());
         self.put_row(write, state, keep).await?;
-        Ok(Outcome { committed: stored(version, dead_at), row, live: state.live })
+        Ok(Outcome { committed: stored(version, dead_at), row, live: state.live, retired: 0 })
     }
 }
 

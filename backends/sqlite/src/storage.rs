@@ -7,8 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use cache_api::{
-    Abilities, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, Frame, Generation,
-    INLINE_TOTAL, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage, Ticket, Version,
+    Abilities, Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, Frame, Generation,
+    INLINE_TOTAL, InlineBody, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage, StoredBody, Ticket,
+    Variant, Version,
 };
 use sqlx::query;
 
@@ -82,6 +83,18 @@ impl SqliteStorage {
     }
 }
 
+/// The variant with its inline body, if `budget` still holds it, else with one to be read. Commits see to it that
+/// it does, by their own clocks.
+fn within(budget: &mut u64, mut variant: Variant) -> Variant {
+    if let Body::Inline(InlineBody { id, len, .. }) = variant.body {
+        match budget.checked_sub(len) {
+            Some(rest) => *budget = rest,
+            None => variant.body = Body::Stored(StoredBody { id, frames: 1, len, limit: variant.limit }),
+        }
+    }
+    variant
+}
+
 /// The row of a namespace, as most statements find it.
 const NAMESPACE: &str = "SELECT id FROM namespace WHERE name = $1 AND cleared_at IS NULL";
 
@@ -152,12 +165,7 @@ impl Storage for SqliteStorage {
         let mut variants = Vec::with_capacity(rows.len());
         let mut inline = INLINE_TOTAL as u64;
         for row in rows.iter().filter(|row| get::<i64>(row, 3).is_some()) {
-            let variant = row::variant(row, 4).filter(|variant| match &variant.body {
-                cache_api::Body::Inline(body) => {
-                    inline.checked_sub(body.len).map(|rest| inline = rest).is_some()
-                }
-                cache_api::Body::Stored(_) => true,
-            });
+            let variant = row::variant(row, 4).map(|variant| within(&mut inline, variant));
             match variant {
                 Some(variant) => variants.push(variant),
                 None => tracing::warn!(

@@ -172,14 +172,15 @@ impl Inner {
             self.drop_variants(&mut write, &evicted, self.gone_at(now)).await?;
         }
         // What was retired keeps its grace, unless it takes a quarter of the bound.
-        let hasty = retired > target / 4;
-        if hasty {
+        let mut hastened = 0;
+        if retired > target / 4 {
             write.execute(self.sql(HASTEN).bind(nanos(now)).bind(BATCH / 8)).await?;
-            write.execute(self.sql(DROP_FRAMES).bind(nanos(now)).bind(BATCH).bind(FRAMES)).await?;
-            write.execute(self.sql(DROP_BODIES).bind(nanos(now)).bind(BATCH)).await?;
+            let frames = self.sql(DROP_FRAMES).bind(nanos(now)).bind(BATCH).bind(FRAMES);
+            hastened += write.execute(frames).await?;
+            hastened += write.execute(self.sql(DROP_BODIES).bind(nanos(now)).bind(BATCH)).await?;
         }
         write.commit().await?;
-        Ok(freed < over && !evicted.is_empty())
+        Ok(hastened > 0 || (freed < over && !evicted.is_empty()))
     }
 }
 

@@ -110,11 +110,10 @@ async fn churn_of_large_bodies_stays_within_the_disk() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.sqlite");
     let storage = bounded(&path, 8 * 1024 * KIB).await;
-    for number in 0..60 {
-        // All within the read grace of the first.
-        put_stored(&storage, key(number), 1, 1024 * 1024, start() + Duration::from_secs(number))
-            .await
-            .unwrap();
+    // All within the read grace of the first, stored anew or in place of another.
+    for number in 0..120 {
+        let now = start() + Duration::from_secs(number);
+        put_stored(&storage, key(number.min(60)), 1, 1024 * 1024, now).await.unwrap();
     }
     storage.close().await.unwrap();
     let size = fs::metadata(&path).unwrap().len();
