@@ -1,0 +1,76 @@
+//! A streaming reverse proxy over the cache: what it serves is what the library serves.
+//!
+//! ```text
+//! cargo run -p client-reqwest --example caching_proxy -- \
+//!     --listen 127.0.0.1:8080 --upstream http://127.0.0.1:8000 --mode shared --storage 'memory://?max_capacity=1GiB'
+//! ```
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it tells where it listens, and why it does not"
+)]
+
+mod service;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use client_reqwest::Mode;
+use reqwest::Url;
+use service::Proxy;
+
+/// A caching reverse proxy.
+#[derive(Parser)]
+struct Args {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The origin, `http://…` or `https://…`; a path is put before the request's
+    #[arg(long)]
+    upstream: Url,
+    /// Whether one user or several are behind the cache
+    #[arg(long, value_enum, default_value = "shared")]
+    mode: Users,
+    /// Where answers are kept
+    #[arg(long, default_value = "memory://?max_capacity=256MiB")]
+    storage: String,
+    /// Obey CDN-Cache-Control in place of Cache-Control (RFC 9213)
+    #[arg(long)]
+    targeted: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Users {
+    Private,
+    Shared,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", service::chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn Error>> {
+    let mode = match args.mode {
+        Users::Private => Mode::Private,
+        Users::Shared => Mode::Shared,
+    };
+    let proxy = Proxy::new(&args.upstream, mode, &args.storage, args.targeted).await?;
+    let listener = tokio::net::TcpListener::bind(args.listen).await?;
+    println!("http://{} caches {} in {}", listener.local_addr()?, args.upstream, proxy.storage());
+    let stop = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    axum::serve(listener, proxy.router()).with_graceful_shutdown(stop).await?;
+    proxy.close().await;
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! The proxy itself. It changes nothing of what passes: that is the cache's business.
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use client_reqwest::redirect::Policy;
+use client_reqwest::{CachedClient, Mode, Options};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use http_body::Body as _;
+use reqwest::Url;
+
+/// On answers of the proxy's own.
+pub(crate) const MARKER: HeaderName = HeaderName::from_static("caching-proxy-error");
+
+/// Fields of one connection. Those that `Connection` names are left to the cache.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    client: CachedClient,
+    /// Scheme, authority and leading path of the origin, without a final slash.
+    upstream: String,
+}
+
+impl Proxy {
+    pub(crate) async fn new(
+        upstream: &Url,
+        mode: Mode,
+        storage: &str,
+        targeted: bool,
+    ) -> client_reqwest::Result<Self> {
+        let mut options = Options::new().mode(mode);
+        if targeted {
+            options = options.targeted([HeaderName::from_static("cdn-cache-control")]);
+        }
+        let client = CachedClient::builder()
+            .options(options)
+            .storage_url(storage)
+            .redirect(Policy::none())
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            // Shorter than origins keep idle connections, so that none is used as it closes.
+            .wire(|wire| wire.no_proxy().pool_idle_timeout(Duration::from_secs(3)))
+            .connect_timeout(Duration::from_secs(10))
+            .build()
+            .await?;
+        let mut upstream = upstream.clone();
+        upstream.set_query(None);
+        upstream.set_fragment(None);
+        Ok(Self { client, upstream: upstream.as_str().trim_end_matches('/').to_owned() })
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        Router::new().fallback(pass).with_state(self.clone())
+    }
+
+    pub(crate) fn storage(&self) -> String {
+        self.client.storage().map(ToString::to_string).unwrap_or_default()
+    }
+
+    pub(crate) async fn close(&self) {
+        self.client.close().await;
+    }
+
+    fn target(&self, uri: &Uri) -> Option<Url> {
+        let path = uri.path_and_query()?.as_str();
+        let path = path.strip_prefix('/')?;
+        Url::parse(&format!("{}/{path}", self.upstream)).ok()
+    }
+}
+
+async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
+    let Some(target) = proxy.target(request.uri()) else {
+        return refusal(StatusCode::BAD_REQUEST, "the target is not a path".to_owned());
+    };
+    let (mut parts, body) = request.into_parts();
+    drop_hop_by_hop(&mut parts.headers);
+    // The origin's own, which the URL names.
+    parts.headers.remove(header::HOST);
+    let mut upstream = proxy.client.request(parts.method, target).headers(parts.headers);
+    if !body.is_end_stream() {
+        upstream = upstream.body(reqwest::Body::wrap_stream(body.into_data_stream()));
+    }
+    match upstream.send().await {
+        Ok(response) => {
+            let mut response = http::Response::<reqwest::Body>::from(response).map(Body::new);
+            drop_hop_by_hop(response.headers_mut());
+            response
+        }
+        Err(error) => refusal(StatusCode::BAD_GATEWAY, chain(&error)),
+    }
+}
+
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// An answer of the proxy's own.
+fn refusal(status: StatusCode, why: String) -> Response {
+    (status, [(MARKER, "upstream"), (header::CACHE_CONTROL, "no-store")], why + "\n").into_response()
+}
+
+/// An error and what caused it.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}
