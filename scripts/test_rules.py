@@ -66,7 +66,7 @@ class WorkspaceRules(unittest.TestCase):
 
     def test_a_feature_that_no_table_has_fails(self):
         client = package("client-reqwest", features={"default": ["a"], "a": [], "b": []})
-        faults = list(workspace_rules.features([client], lambda _: "| `a` | yes | all of it |"))
+        faults = list(workspace_rules.features([client], lambda _: {"README.md": "| `a` | yes | all of it |"}))
         self.assertEqual(len(faults), 1, faults)
         self.assertIn("`b`", faults[0])
 

@@ -71,13 +71,13 @@ def versions(packages):
                 yield f"{edge} has no version, without which it cannot be published"
 
 
-def features(packages, readme_of):
+def features(packages, readmes_of):
     """Each feature is in the feature table of its crate's README."""
     for package in packages:
-        readme = readme_of(package)
-        for feature in package["features"]:
-            if feature != "default" and f"`{feature}`" not in readme:
-                yield f"{package['name']}: the feature `{feature}` is not in the table of its README.md"
+        for file, readme in readmes_of(package).items():
+            for feature in package["features"]:
+                if feature != "default" and f"`{feature}`" not in readme:
+                    yield f"{package['name']}: the feature `{feature}` is not in the table of {file}"
 
 
 def manifests(packages, manifest_of):
@@ -115,14 +115,21 @@ def main():
     )
     packages = json.loads(metadata.stdout)["packages"]
 
-    def beside_manifest(package, name):
-        return Path(package["manifest_path"]).with_name(name).read_text(encoding="utf-8")
+    def manifest(package):
+        return tomllib.loads(Path(package["manifest_path"]).read_text(encoding="utf-8"))
+
+    def readmes(package):
+        readme = Path(package["manifest_path"]).with_name("README.md")
+        own = {f"{package['name']}'s README.md": readme.read_text(encoding="utf-8") if readme.is_file() else ""}
+        if package["name"] == "client-reqwest":
+            own["the workspace's README.md"] = (ROOT / "README.md").read_text(encoding="utf-8")
+        return own
 
     faults = [
         *direction(packages),
         *versions(packages),
-        *features(packages, lambda package: beside_manifest(package, "README.md")),
-        *manifests(packages, lambda package: tomllib.loads(beside_manifest(package, "Cargo.toml"))),
+        *features(packages, readmes),
+        *manifests(packages, manifest),
     ]
     for folder in sorted(path.parent for path in (ROOT / "backends").glob("*/Cargo.toml")):
         faults += backend_files(folder.relative_to(ROOT), lambda file: (folder / file).is_file())
