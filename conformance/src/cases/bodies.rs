@@ -1,12 +1,14 @@
 //! Bodies are visible whole or not at all, never change, and outlive their entry for a while.
 
 use cache_api::{Body, BodyId, FRAME_SIZE, Limits};
+use futures_util::future::BoxFuture;
 
 use crate::{
     bench::{Bench, secs, variant},
     case::cases,
     draft::Draft,
     failure::{Context, Failure, Outcome, ensure, ensure_eq},
+    step::{MAX_POLLS, meanwhile, step},
     store::{Store, check_bytes, ensure_gone, find},
 };
 
@@ -14,7 +16,8 @@ cases!["bodies";
     old_body_during_replacement, old_body_after_removal, old_body_after_version_removal,
     old_inline_body_is_never_another, pending_is_invisible, pending_is_not_listed [LISTING],
     frames_before_the_commit, dropped_writer, slow_reader_blocks_no_writer, pending_writers_block_nobody,
-    many_open_readers, never_mixed, never_mixed_with_heads, refused_body_is_invisible,
+    many_open_readers, never_mixed_stepwise,
+    never_mixed, never_mixed_with_heads, refused_body_is_invisible,
 ];
 
 const FRAME: u64 = FRAME_SIZE as u64;
@@ -263,20 +266,55 @@ async fn never_mixed_with_heads(bench: Bench) -> Outcome {
     watch(&store, &forms, writing).await
 }
 
+/// Stops a lookup after each number of polls, replaces the entry, and lets the lookup go on.
+async fn never_mixed_stepwise(bench: Bench) -> Outcome {
+    let store = bench.open().await?;
+    for polls in 0..MAX_POLLS {
+        let key = bench.key(bench.seed());
+        let mut forms = [bench.draft(key), bench.draft(key)];
+        forms.iter_mut().for_each(|form| form.stored = polls % 2 == 1);
+        let [old, new] = &forms;
+        store.put(old).await?;
+        let pending = store.begin(new).await?;
+        let mut lookup: BoxFuture<'_, _> = Box::pin(store.lookup(&key));
+        let early = step(&mut lookup, polls).await;
+        let ended = early.is_some();
+        let found = match early {
+            Some(found) => {
+                store.complete(&pending).await?;
+                found?
+            }
+            None => meanwhile(lookup, store.complete(&pending)).await?.0,
+        };
+        let why = format!("a lookup stopped after {polls} polls, and a commit meanwhile");
+        one_form(&store, &found, &forms).await.context(why)?;
+        store.check(new).await?;
+        if ended {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Looks until the writer is done: there must be exactly one of these forms each time.
 async fn watch(store: &Store, forms: &[Draft], writing: tokio::task::JoinHandle<Outcome>) -> Outcome {
     let key = forms.first().map(|form| form.key).ok_or_else(|| Failure::new("no drafts"))?;
     while !writing.is_finished() {
         let found = store.lookup(&key).await?;
-        let variant = find(&found, cache_api::VariantId::ONLY).context("while a writer replaces it")?;
-        let place = store.place(key, variant.id, variant.version.body);
-        let head = variant.head.decode(store.serializer(), &place).await.context("a head being replaced")?;
-        let form = forms.iter().find(|form| form.head == *head);
-        let form = form.ok_or_else(|| Failure::new("a head that was never stored"))?;
-        store.check_body(variant, form).await.context("the body that goes with the head found")?;
+        one_form(store, &found, forms).await.context("while a writer replaces it")?;
         tokio::task::yield_now().await;
     }
     writing.await.map_err(|e| Failure::new(e.to_string()))?
+}
+
+/// Fails the case unless the entry found is one of these forms, head and body.
+async fn one_form(store: &Store, found: &cache_api::Resource, forms: &[Draft]) -> Outcome {
+    let variant = find(found, cache_api::VariantId::ONLY)?;
+    let place = store.place(*found.ticket().key(), variant.id, variant.version.body);
+    let head = variant.head.decode(store.serializer(), &place).await.context("the head")?;
+    let form = forms.iter().find(|form| form.head == *head);
+    let form = form.ok_or_else(|| Failure::new("a head that was never stored"))?;
+    store.check_body(variant, form).await.context("the body that goes with the head found")
 }
 
 /// A refused body changes nothing, and is gone after `max_write` at the latest.

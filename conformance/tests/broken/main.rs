@@ -105,7 +105,7 @@ broken! {
     removes_any_version: RemovesAnyVersion => ["versions::removal_of_an_old_version"],
     takes_any_ticket: TakesAnyTicket => ["writers::ticket_of_another_resource"],
     commits_no_body: CommitsNoBody => ["writers::body_never_written"],
-    looks_up_in_two_steps: LooksUpInTwoSteps => ["bodies::never_mixed"],
+    looks_up_in_two_steps: LooksUpInTwoSteps => ["bodies::never_mixed_stepwise"],
     purges_in_two_steps: PurgesInTwoSteps =>
         ["races::commit_during_removal_by_tag", "two_handles::commit_during_removal_by_tag"],
     sweeps_in_two_steps: SweepsInTwoSteps => ["races::commit_during_sweep"],
