@@ -47,7 +47,8 @@ use crate::{
 ///    one reply of the store is allocated for it.
 /// 10. **Slow peers.** No transaction, lock or pooled connection is held between two frames.
 /// 11. **Removal wins.** A removal (of a resource, by tag, or `clear`) that was acknowledged is not undone by a
-///     commit whose ticket is older, even where the resource was absent. Tickets older than
+///     commit whose ticket is older, even where the resource was absent. A storage may refuse more than it must
+///     (resources may share a generation, tags an epoch), never less. Tickets older than
 ///     [`Limits::max_write`] do not commit; tombstones live twice that.
 ///
 /// `now` is the caller's clock; it starts at real time and moves forward only. A storage reads no clock.
