@@ -10,6 +10,8 @@ mod interleave;
 mod payload;
 mod presence;
 mod report;
+#[cfg(feature = "services")]
+pub mod services;
 mod step;
 mod store;
 mod subject;

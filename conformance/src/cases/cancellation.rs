@@ -1,15 +1,16 @@
 //! A future dropped at any await leaves the variant whole or absent, and the storage at work.
 
-use cache_api::{BodyId, FRAME_SIZE, Filter, TagDigest};
+use cache_api::{BodyId, CacheKey, Committed, FRAME_SIZE, Filter, Refusal, TagDigest};
 use futures_util::{StreamExt, future::BoxFuture};
 
 use crate::{
+    Failure,
     bench::{Bench, secs, tag},
     case::cases,
     draft::Draft,
     failure::{Context, Outcome, ensure},
     step::{MAX_POLLS, cut_off},
-    store::{Store, find},
+    store::{Store, find, written},
 };
 
 cases!["cancellation"; commit, commit_inline, commit_over_another, new_head, write, lookup, read, removal, purge [TAGS], clear [LISTING],
@@ -37,10 +38,32 @@ async fn one_of(bench: &Bench, store: &Store, drafts: &[&Draft], or_nothing: boo
         }
         last.context(format!("cut off after {polls} polls: the entry is torn"))?;
     }
-    let next = bench.draft(first.key);
-    store.put_at_last(&next).await.context(format!("a write after one cut off after {polls} polls"))?;
-    store.check(&next).await?;
-    Ok(())
+    works(bench, store, first.key).await.context(format!("after an operation cut off after {polls} polls"))
+}
+
+/// Fails the case unless the resource can be stored. What was cut off may happen yet, and once only: a commit
+/// that comes late refuses another, a removal that comes late takes another's entry.
+async fn works(bench: &Bench, store: &Store, key: CacheKey) -> Outcome {
+    let mut last = Ok(());
+    for _ in 0..10 {
+        let next = bench.draft(key);
+        let pending = store.begin(&next).await?;
+        last = match store.commit(&pending).await? {
+            Committed::Refused(Refusal::Removed | Refusal::Replaced) => {
+                Err(Failure::new("a new write is refused again and again"))
+            }
+            committed => {
+                written(committed)?;
+                let found = store.lookup(&key).await?;
+                if !found.variants().is_empty() {
+                    return store.check_in(&found, &next).await.map(|_| ());
+                }
+                Err(Failure::new("a new entry goes again and again"))
+            }
+        };
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    last
 }
 
 async fn commit(bench: Bench) -> Outcome {

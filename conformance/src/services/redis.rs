@@ -1,0 +1,251 @@
+//! Redis, or Valkey: one server, one with a password, one with TLS, a cluster of three.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use super::{NotStarted, Process, Recipe, Running, Service, binary, directory, find, free_port};
+
+/// The password of the server that [`password`] starts.
+pub const PASSWORD: &str = "p:a@s/s w%rd";
+
+/// One server: `redis://127.0.0.1:PORT/`.
+#[must_use]
+pub fn single() -> Service {
+    find(&Single)
+}
+
+/// One server that wants [`PASSWORD`]; the URL is without it. Never in the environment.
+#[must_use]
+pub fn password() -> Service {
+    find(&Password)
+}
+
+/// One server that speaks TLS alone: `rediss://localhost:PORT/?ca=FILE`, the certificate of its own CA being
+/// in that file.
+#[must_use]
+pub fn tls() -> Service {
+    find(&Tls)
+}
+
+/// Three masters: `redis-cluster://127.0.0.1:PORT,…`.
+#[must_use]
+pub fn cluster() -> Service {
+    find(&Cluster)
+}
+
+const REMEDY: &str = "install redis-server or valkey-server";
+
+struct Single;
+
+impl Recipe for Single {
+    fn variable(&self) -> &'static str {
+        "CONFORMANCE_REDIS_URL"
+    }
+
+    fn remedy(&self) -> &'static str {
+        REMEDY
+    }
+
+    fn start(&self) -> Result<Running, NotStarted> {
+        let (port, server) = server(&[])?;
+        Ok(Running::new(format!("redis://127.0.0.1:{port}/")).with(server))
+    }
+
+    #[cfg(feature = "docker")]
+    fn contain(&self) -> Result<Running, NotStarted> {
+        use testcontainers::{
+            GenericImage, ImageExt as _,
+            core::{IntoContainerPort as _, WaitFor},
+        };
+        let image = GenericImage::new("redis", "7.4-alpine")
+            .with_exposed_port(6379.tcp())
+            .with_wait_for(WaitFor::message_on_stdout("Ready to accept connections"));
+        let container = super::Container::start(image.with_cmd(["redis-server", "--save", ""]))?;
+        let address = container.address(6379)?;
+        Ok(Running::new(format!("redis://{address}/")).with(container))
+    }
+}
+
+struct Password;
+
+impl Recipe for Password {
+    fn variable(&self) -> &'static str {
+        "CONFORMANCE_REDIS_PASSWORD_URL"
+    }
+
+    fn remedy(&self) -> &'static str {
+        REMEDY
+    }
+
+    fn start(&self) -> Result<Running, NotStarted> {
+        let (port, server) = server(&["--requirepass", PASSWORD])?;
+        Ok(Running::new(format!("redis://127.0.0.1:{port}/")).with(server))
+    }
+}
+
+struct Tls;
+
+impl Recipe for Tls {
+    fn variable(&self) -> &'static str {
+        "CONFORMANCE_REDIS_TLS_URL"
+    }
+
+    fn remedy(&self) -> &'static str {
+        "install redis-server or valkey-server, and openssl"
+    }
+
+    fn start(&self) -> Result<Running, NotStarted> {
+        let program = program()?;
+        let openssl = binary(&["openssl"], &[])?;
+        let directory = directory()?;
+        let files = certificates(&openssl, directory.path())?;
+        let port = free_port()?;
+        let mut command = command(&program, directory.path(), 0);
+        command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
+        command.arg("--tls-ca-cert-file").arg(&files.ca);
+        command.arg("--tls-cert-file").arg(&files.certificate);
+        command.arg("--tls-key-file").arg(&files.key);
+        let server = Process::start(command, directory)?.until_ready(|| connects(port))?;
+        let url = format!("rediss://localhost:{port}/?ca={}", files.ca.display());
+        Ok(Running::new(url).with(server))
+    }
+}
+
+struct Cluster;
+
+impl Recipe for Cluster {
+    fn variable(&self) -> &'static str {
+        "CONFORMANCE_REDIS_CLUSTER_URL"
+    }
+
+    fn remedy(&self) -> &'static str {
+        REMEDY
+    }
+
+    fn start(&self) -> Result<Running, NotStarted> {
+        let mut ports = Vec::new();
+        let mut servers = Vec::new();
+        for _ in 0..3 {
+            let (port, server) =
+                server(&["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"])?;
+            ports.push(port);
+            servers.push(server);
+        }
+        join(&ports)?;
+        let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let running = Running::new(format!("redis-cluster://{}/", hosts.join(",")));
+        Ok(servers.into_iter().fold(running, Running::with))
+    }
+}
+
+fn program() -> Result<PathBuf, NotStarted> {
+    binary(&["redis-server", "valkey-server"], &["/usr/sbin", "/usr/local/bin"])
+}
+
+fn command(program: &Path, directory: &Path, port: u16) -> Command {
+    let mut command = Command::new(program);
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+    command.arg("--dir").arg(directory);
+    command
+}
+
+fn server(settings: &[&str]) -> Result<(u16, Process), NotStarted> {
+    let program = program()?;
+    let directory = directory()?;
+    let port = free_port()?;
+    let mut command = command(&program, directory.path(), port);
+    command.args(settings);
+    Ok((port, Process::start(command, directory)?.until_ready(|| answers(port))?))
+}
+
+/// Shares the slots out, and waits until each of the three sees the cluster whole.
+///
+/// The bus of each is at its port + 10,000: that is known without any tool.
+fn join(ports: &[u16]) -> Result<(), NotStarted> {
+    let failed = |what: &str| NotStarted::Failed(format!("the cluster does not come about: {what}"));
+    let Some(first) = ports.first() else { return Err(failed("no servers")) };
+    let share = 16_384_usize.div_ceil(ports.len());
+    for (index, port) in ports.iter().enumerate() {
+        let (from, to) = (index * share, ((index + 1) * share).min(16_384) - 1);
+        let slots = ask(*port, &format!("CLUSTER ADDSLOTSRANGE {from} {to}"));
+        let epoch = ask(*port, &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1));
+        let met = ask(*port, &format!("CLUSTER MEET 127.0.0.1 {first}"));
+        for answer in [slots, epoch, met] {
+            if !answer.starts_with("+OK") {
+                return Err(failed(&answer));
+            }
+        }
+    }
+    for _ in 0..3000 {
+        let whole = |port: &u16| {
+            let info = ask(*port, "CLUSTER INFO");
+            info.contains("cluster_state:ok")
+                && info.contains(&format!("cluster_known_nodes:{}", ports.len()))
+        };
+        if ports.iter().all(whole) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Err(failed("not whole in time"))
+}
+
+fn connects(port: u16) -> bool {
+    TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), Duration::from_secs(1)).is_ok()
+}
+
+fn answers(port: u16) -> bool {
+    let answer = ask(port, "PING");
+    answer.starts_with("+PONG") || answer.starts_with("-NOAUTH")
+}
+
+/// The beginning of a server's answer to one command; empty when it does not answer.
+fn ask(port: u16, command: &str) -> String {
+    let asked = || -> std::io::Result<String> {
+        let mut stream =
+            TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(format!("{command}\r\n").as_bytes())?;
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer)?;
+        answer.truncate(read);
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    asked().unwrap_or_default()
+}
+
+struct Certificates {
+    ca: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// A CA of our own, and what it signed for `localhost` and `127.0.0.1`.
+fn certificates(openssl: &Path, directory: &Path) -> Result<Certificates, NotStarted> {
+    let file = |name: &str| directory.join(name);
+    let run = |arguments: &[&str]| {
+        let output = Command::new(openssl).args(arguments).current_dir(directory).output();
+        let output = output.map_err(|e| NotStarted::failed("openssl", e))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(NotStarted::failed("openssl", String::from_utf8_lossy(&output.stderr)))
+    };
+    let names = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
+    std::fs::write(file("names"), names).map_err(|e| NotStarted::failed("certificates", e))?;
+    #[rustfmt::skip]
+    run(&["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+        "-subj", "/CN=conformance CA", "-keyout", "ca.key", "-out", "ca.pem"])?;
+    #[rustfmt::skip]
+    run(&["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+        "-keyout", "server.key", "-out", "server.csr"])?;
+    #[rustfmt::skip]
+    run(&["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+        "-days", "2", "-extfile", "names", "-out", "server.pem"])?;
+    Ok(Certificates { ca: file("ca.pem"), certificate: file("server.pem"), key: file("server.key") })
+}
