@@ -28,7 +28,7 @@ use crate::{
 /// 2. **Atomic.** A variant is visible whole or not at all. A body never changes. A stored body that was
 ///    replaced or removed stays readable for [`Limits::read_grace`]; a slower reader gets
 ///    [`ErrorKind::Gone`](crate::ErrorKind::Gone), never other bytes. A body that was begun and not committed
-///    is swept after [`Limits::max_write`]. A commit that was cut off may have happened, whole.
+///    is swept after [`Limits::max_write`]. A commit that was cut off may have happened, or happen yet, whole.
 /// 3. **Bounded.** Frames are written and read a few at a time: memory does not grow with the body. Any range
 ///    of a body's frames can be read.
 /// 4. **Head compare-and-set.** [`Change::Keep`] replaces a head without its body, and only if generation and
