@@ -11,6 +11,7 @@ use std::{
 };
 
 use cache_api::{BodyId, Error, ErrorKind, Result};
+use futures_util::TryStreamExt as _;
 use sqlx::{
     ConnectOptions as _, Connection as _, SqliteConnection, query,
     sqlite::{SqliteConnectOptions, SqliteRow, SqliteSynchronous},
@@ -103,14 +104,25 @@ impl Database {
         operation: &'static str,
         query: impl Fn() -> Query,
     ) -> Result<Vec<SqliteRow>> {
+        self.read_until(operation, query, |_| false).await
+    }
+
+    /// The same, without waiting to be told the end once the rows are `complete`, which is a hop between
+    /// threads: about 15 µs with bare sqlx.
+    pub(crate) async fn read_until(
+        &self,
+        operation: &'static str,
+        query: impl Fn() -> Query,
+        complete: impl Fn(&[SqliteRow]) -> bool,
+    ) -> Result<Vec<SqliteRow>> {
         let mut patience = Patience::new(self.patience);
         loop {
             let outcome = if self.path.is_none() {
                 let mut slot = self.slot(operation).await?;
-                query().fetch_all(slot.connection(operation)?).await
+                rows(slot.connection(operation)?, query(), &complete).await
             } else {
                 let mut reader = self.reader(operation).await?;
-                let outcome = query().fetch_all(reader.connection(operation)?).await;
+                let outcome = rows(reader.connection(operation)?, query(), &complete).await;
                 if outcome.is_err() {
                     reader.connection = None;
                 }
@@ -233,6 +245,22 @@ impl fmt::Debug for Database {
             .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
+}
+
+async fn rows(
+    connection: &mut SqliteConnection,
+    query: Query,
+    complete: &impl Fn(&[SqliteRow]) -> bool,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    let mut stream = query.fetch(connection);
+    let mut rows = Vec::new();
+    while let Some(row) = stream.try_next().await? {
+        rows.push(row);
+        if complete(&rows) {
+            break;
+        }
+    }
+    Ok(rows)
 }
 
 fn closed(operation: &'static str) -> Error {

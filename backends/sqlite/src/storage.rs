@@ -11,7 +11,7 @@ use cache_api::{
     INLINE_TOTAL, InlineBody, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage, StoredBody, Ticket,
     Variant, Version,
 };
-use sqlx::query;
+use sqlx::{query, sqlite::SqliteRow};
 
 use crate::{
     SqliteStorageBuilder, bodies, commit,
@@ -107,7 +107,8 @@ const LOOKUP: &str = "
 SELECT s.epoch, s.purges, r.generation, v.id,
     v.variant, v.body, v.heads, v.stored, v.frames, v.len, v.stored_at, v.dead_at, v.limit_at,
     iif(length(v.tags) <= $5, v.tags, NULL), iif(length(c.head) <= $5, c.head, NULL),
-    iif(length(c.inline) <= $6, c.inline, NULL)
+    iif(length(c.inline) <= $6, c.inline, NULL),
+    (SELECT count(*) FROM (SELECT 1 FROM variant WHERE resource = r.id AND dead_at > $3 LIMIT 2)) > 1
 FROM namespace s
 LEFT JOIN resource r ON r.namespace = s.id AND r.key = $2
 LEFT JOIN variant v ON v.resource = r.id AND v.dead_at > $3
@@ -146,7 +147,7 @@ impl Storage for SqliteStorage {
     }
 
     async fn lookup(&self, key: &CacheKey, now: SystemTime) -> Result<Resource> {
-        let rows = self.inner.database.read("lookup", || {
+        let lookup = || {
             self.inner
                 .sql(LOOKUP)
                 .bind(key.as_bytes().to_vec())
@@ -154,7 +155,10 @@ impl Storage for SqliteStorage {
                 .bind(signed(MAX_VARIANTS))
                 .bind(signed(HEAD_MAX))
                 .bind(signed(INLINE_ENCODED_MAX))
-        });
+        };
+        // A resource with one variant or none is one row.
+        let complete = |rows: &[SqliteRow]| rows.first().and_then(|row| get(row, 16)) == Some(0_i64);
+        let rows = self.inner.database.read_until("lookup", lookup, complete);
         let rows = rows.await?;
         let Some(first) = rows.first() else {
             tracing::warn!(backend = "sqlite", namespace = %self.inner.namespace, "the namespace's row is gone");
