@@ -88,7 +88,8 @@ pub trait Storage: Debug + Display + Send + Sync {
 
     /// Makes an entry visible, whole, or refuses. (Guarantees 2, 4, 5, 11.)
     ///
-    /// A body written by [`writer`](Storage::writer) that is refused or never committed is swept.
+    /// A body written by [`writer`](Storage::writer) that is refused or never committed is swept. A commit that is
+    /// sent again, as after an answer that was lost, is the same commit and not a new version.
     ///
     /// # Errors
     /// When the store cannot be written: the commit may have happened or not.
