@@ -23,7 +23,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use client_reqwest::Mode;
+use client_reqwest::{Mode, Options};
 use futures_util::StreamExt;
 use http::{Method, StatusCode};
 use service::{MARKER, Proxy};
@@ -41,7 +41,8 @@ async fn serve(app: Router) -> SocketAddr {
 
 /// A proxy in front of that URL; its own.
 async fn proxy(upstream: &str) -> String {
-    let proxy = Proxy::new(&upstream.parse().unwrap(), Mode::Shared, "memory://", false).await.unwrap();
+    let proxy =
+        Proxy::new(&upstream.parse().unwrap(), Options::new().mode(Mode::Shared), "memory://").await.unwrap();
     format!("http://{}", serve(proxy.router()).await)
 }
 

@@ -15,7 +15,9 @@ use std::error::Error as _;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use client_reqwest::{CachedClient, CachedClientBuilder, Source, SqliteStorage, storage_from_url};
+use client_reqwest::{
+    CachedClient, CachedClientBuilder, ResponseExt, Source, SqliteStorage, storage_from_url,
+};
 use support::{Origin, builder, response, source};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=600");
@@ -143,6 +145,41 @@ async fn an_unwritable_path_is_said_when_building() {
     let shown = why(file).await;
     assert!(shown.contains("http.sqlite") && shown.contains("name another path"), "{shown}");
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+/// Runs [`within_for_app`] as a process of its own, whose cache directory is a temporary one.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_application_keeps_its_file_in_the_users_cache_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut inner = std::process::Command::new(std::env::current_exe().unwrap());
+    inner.args(["--ignored", "--exact", "within_for_app"]).env("XDG_CACHE_HOME", dir.path());
+    assert!(inner.output().unwrap().status.success());
+    assert!(dir.path().join("my-app/http.sqlite").is_file());
+}
+
+#[tokio::test]
+#[ignore = "writes into the user's cache directory: the test above gives it another"]
+async fn within_for_app() {
+    let origin = Origin::with(|seen| match seen.path.as_str() {
+        "/missing" => response(404, &[], "no"),
+        "/no-store" => response(200, &[("cache-control", "no-store")], "ok"),
+        "/private" => response(200, &[("cache-control", "private, max-age=60")], "ok"),
+        _ => response(200, &[], "says nothing"),
+    })
+    .await;
+    for run in 0..2 {
+        let client = CachedClient::for_app("my-app").await.unwrap();
+        for path in ["/", "/private", "/missing", "/no-store"] {
+            let response = client.get(origin.url(path)).send().await.unwrap();
+            let hit = run == 1 && matches!(path, "/" | "/private");
+            assert_eq!(source(&response) == Source::Store, hit, "{path}");
+            let ttl = response.cache_info().unwrap().ttl;
+            assert!(path != "/" || ttl.is_some_and(|ttl| (500..=600).contains(&ttl)), "{ttl:?}");
+            response.bytes().await.unwrap();
+        }
+        client.close().await;
+    }
 }
 
 #[tokio::test]

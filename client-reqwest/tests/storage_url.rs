@@ -54,3 +54,48 @@ async fn a_known_scheme_names_the_feature_that_is_off() {
         assert!(why.contains(feature) && why.contains("Cargo feature"), "{why}");
     }
 }
+
+#[cfg(feature = "memory")]
+#[tokio::test]
+async fn memory_by_url() {
+    for (url, shown) in [
+        ("memory:", "memory (namespace default)"),
+        ("memory://", "memory (namespace default)"),
+        ("MEMORY://api?max_capacity=64MiB&max_entry_size=1048576", "memory (namespace api)"),
+    ] {
+        let client = builder().storage_url(url).build().await.unwrap();
+        assert_eq!(client.storage().unwrap().to_string(), shown);
+    }
+    for (url, part) in [
+        ("memory://Api", "is no namespace"),
+        ("memory://?size=1", "max_capacity"),
+        ("memory://?max_capacity=1", "no entry fits"),
+    ] {
+        assert!(why(url).await.contains(part), "{url}");
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn sqlite_by_url() {
+    let client = builder().storage_url("SQLite::memory:?namespace=api").build().await.unwrap();
+    assert_eq!(client.storage().unwrap().to_string(), "sqlite (:memory:, namespace api)");
+    assert!(why("sqlite://").await.contains("names no file"));
+}
+
+#[cfg(not(feature = "memory"))]
+#[tokio::test]
+async fn without_the_feature_memory_a_storage_is_to_be_chosen() {
+    let shown = why("memory://").await;
+    assert!(shown.contains("`memory`") && shown.contains("Cargo feature"), "{shown}");
+    let error = client_reqwest::CachedClient::builder().build().await.unwrap_err();
+    let shown = error.source().unwrap().to_string();
+    assert!(error.is_builder() && shown.contains("`memory`") && shown.contains("disabled"), "{shown}");
+}
+
+#[cfg(not(feature = "sqlite"))]
+#[tokio::test]
+async fn without_the_feature_sqlite_its_urls_name_it() {
+    let shown = why("sqlite://cache.sqlite").await;
+    assert!(shown.contains("`sqlite`") && shown.contains("Cargo feature"), "{shown}");
+}

@@ -16,9 +16,11 @@ mod service;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use client_reqwest::Mode;
+use client_reqwest::{Mode, Options};
+use http::HeaderName;
 use reqwest::Url;
 use service::Proxy;
 
@@ -37,6 +39,9 @@ struct Args {
     /// Where answers are kept
     #[arg(long, default_value = "memory://?max_capacity=256MiB")]
     storage: String,
+    /// Serve what went stale at most this many seconds ago where the origin fails, unless it forbids that
+    #[arg(long, value_name = "SECONDS")]
+    stale_if_error: Option<u64>,
     /// Obey CDN-Cache-Control in place of Cache-Control (RFC 9213)
     #[arg(long)]
     targeted: bool,
@@ -60,11 +65,15 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
-    let mode = match args.mode {
+    let mut options = Options::new().mode(match args.mode {
         Users::Private => Mode::Private,
         Users::Shared => Mode::Shared,
-    };
-    let proxy = Proxy::new(&args.upstream, mode, &args.storage, args.targeted).await?;
+    });
+    options = options.stale_if_error(args.stale_if_error.map(Duration::from_secs));
+    if args.targeted {
+        options = options.targeted([HeaderName::from_static("cdn-cache-control")]);
+    }
+    let proxy = Proxy::new(&args.upstream, options, &args.storage).await?;
     let listener = tokio::net::TcpListener::bind(args.listen).await?;
     println!("http://{} caches {} in {}", listener.local_addr()?, args.upstream, proxy.storage());
     let stop = async {

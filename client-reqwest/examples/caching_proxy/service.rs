@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use client_reqwest::redirect::Policy;
-use client_reqwest::{CachedClient, Mode, Options};
+use client_reqwest::{CachedClient, Options};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use http_body::Body as _;
 use reqwest::Url;
@@ -36,16 +36,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) async fn new(
-        upstream: &Url,
-        mode: Mode,
-        storage: &str,
-        targeted: bool,
-    ) -> client_reqwest::Result<Self> {
-        let mut options = Options::new().mode(mode);
-        if targeted {
-            options = options.targeted([HeaderName::from_static("cdn-cache-control")]);
-        }
+    pub(crate) async fn new(upstream: &Url, options: Options, storage: &str) -> client_reqwest::Result<Self> {
         let client = CachedClient::builder()
             .options(options)
             .storage_url(storage)
