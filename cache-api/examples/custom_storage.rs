@@ -3,12 +3,11 @@
 //! [`Record`] holds the rules of a resource; what is left to a storage is where records and frames lie.
 
 use std::collections::HashMap;
-use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::{fmt, ops::Range, time::SystemTime};
+use std::{fmt, ops::Range, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use cache_api::*;
+use tokio::sync::Mutex;
 
 /// One namespace of a map; clones share it.
 #[derive(Clone, Debug)]
@@ -30,10 +29,6 @@ impl MapStorage {
     #[must_use]
     pub fn new(namespace: Namespace, limits: Limits) -> Self {
         Self { namespace, limits, state: Arc::default() }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets these bodies go when who reads them has had time to end.
@@ -61,12 +56,12 @@ impl Storage for MapStorage {
     }
 
     async fn lookup(&self, key: &CacheKey, now: SystemTime) -> Result<Resource> {
-        let record = self.state().records.get(key).cloned().unwrap_or_default();
+        let record = self.state.lock().await.records.get(key).cloned().unwrap_or_default();
         Ok(record.lookup(*key, Epoch::NONE, now))
     }
 
     async fn read(&self, key: &CacheKey, body: BodyId, frames: Range<u32>) -> Result<Vec<Frame>> {
-        let state = self.state();
+        let state = self.state.lock().await;
         let inline = state.records.get(key).and_then(|record| record.inline(body)).map(std::slice::from_ref);
         let all = inline.or_else(|| state.bodies.get(&body).map(|(frames, _)| &**frames));
         let some = all.and_then(|all| all.get(frames.start as usize..frames.end as usize));
@@ -74,11 +69,14 @@ impl Storage for MapStorage {
     }
 
     async fn writer(&self, _ticket: &Ticket, body: BodyId, now: SystemTime) -> Result<Box<dyn BodyWriter>> {
-        self.state().bodies.insert(body, (Vec::new(), now + self.limits.max_write));
-        let storage = self.clone();
+        self.state.lock().await.bodies.insert(body, (Vec::new(), now + self.limits.max_write));
+        let state = Arc::clone(&self.state);
         Ok(frame_writer(body, self.limits.retention_from(now), move |_, frame| {
-            let pending = storage.state().bodies.get_mut(&body).map(|(frames, _)| frames.push(frame));
-            ready(pending.ok_or_else(|| Error::new(ErrorKind::Gone, "write")))
+            let state = Arc::clone(&state);
+            async move {
+                let pending = state.lock().await.bodies.get_mut(&body).map(|(frames, _)| frames.push(frame));
+                pending.ok_or_else(|| Error::new(ErrorKind::Gone, "write"))
+            }
         }))
     }
 
@@ -89,7 +87,7 @@ impl Storage for MapStorage {
         change: Change,
         now: SystemTime,
     ) -> Result<Committed> {
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock().await;
         // A walk over everything at each commit: short to read, and slow on a large map.
         state.records.retain(|_, record| record.dead_at().is_some_and(|dead_at| now < dead_at));
         state.bodies.retain(|_, (_, drop_at)| now < *drop_at);
@@ -106,7 +104,7 @@ impl Storage for MapStorage {
     }
 
     async fn remove(&self, key: &CacheKey, only: Option<Version>, now: SystemTime) -> Result<u64> {
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock().await;
         let (count, bodies) = state.records.entry(*key).or_default().remove(only, now, &self.limits)?;
         self.keep(state, &bodies, now);
         Ok(count)
