@@ -28,6 +28,7 @@ use crate::Presence;
 
 #[cfg(feature = "docker")]
 mod docker;
+pub mod postgres;
 mod process;
 pub mod redis;
 

@@ -1,0 +1,2 @@
+DELETE FROM http_cache.lease WHERE key = $2 AND token = $3
+    AND namespace = (SELECT id FROM http_cache.namespace WHERE name = $1 AND cleared_at IS NULL)

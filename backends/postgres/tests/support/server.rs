@@ -1,0 +1,136 @@
+//! A server in which the suite opens storages, and damages rows past them.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::{error::Error, sync::Arc};
+
+use async_trait::async_trait;
+use cache_api::{CacheKey, Limits, Namespace};
+use cache_backend_postgres::PostgresStorageBuilder;
+use cache_conformance::{Damage, Opened, RawStore, Subject};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, query};
+
+/// The schema in which the suite works by default; not the cache's default, which may be somebody's.
+pub(crate) const SCHEMA: &str = "cache_conformance";
+
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    url: String,
+    schema: &'static str,
+    unlogged: bool,
+}
+
+impl Server {
+    /// On a server; at an absent one nothing is opened.
+    pub(crate) fn at(url: Option<&str>) -> Self {
+        Self { url: url.unwrap_or("postgres://absent/").to_owned(), schema: SCHEMA, unlogged: false }
+    }
+
+    pub(crate) fn in_schema(mut self, schema: &'static str) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    pub(crate) fn unlogged(mut self) -> Self {
+        self.unlogged = true;
+        self
+    }
+
+    pub(crate) fn builder(&self) -> PostgresStorageBuilder {
+        let builder = PostgresStorageBuilder::from_url(&self.url).expect("a URL of PostgreSQL");
+        builder.schema(self.schema).unlogged(self.unlogged)
+    }
+
+    pub(crate) async fn raw(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect(&self.url).await
+    }
+
+    fn sql(&self, sql: &str) -> AssertSqlSafe<String> {
+        AssertSqlSafe(sql.replace("http_cache.", &format!("{}.", self.schema)))
+    }
+
+    async fn replace(
+        &self,
+        raw: &mut PgConnection,
+        damage: Damage,
+        variant: i64,
+        read: &str,
+        write: &str,
+    ) -> Result<u64, sqlx::Error> {
+        let mut changed = 0;
+        for row in query(self.sql(read)).bind(variant).fetch_all(&mut *raw).await? {
+            let (id, n, bytes): (i64, i64, Vec<u8>) = (row.get(0), row.get(1), row.get(2));
+            let write = query(self.sql(write)).bind(damage.apply(&bytes)).bind(id).bind(n);
+            changed += write.execute(&mut *raw).await?.rows_affected();
+        }
+        Ok(changed)
+    }
+}
+
+#[async_trait]
+impl Subject for Server {
+    async fn open(&self, namespace: &Namespace, limits: Limits) -> Opened {
+        let builder = self.builder().namespace(namespace.clone()).limits(limits);
+        Ok(Arc::new(builder.build().await?))
+    }
+
+    fn raw(&self) -> Option<&dyn RawStore> {
+        Some(self)
+    }
+}
+
+const VARIANTS: &str =
+    "SELECT v.id FROM http_cache.namespace s JOIN http_cache.resource r ON r.namespace = s.id
+    JOIN http_cache.variant v ON v.resource = r.id WHERE s.name = $1 AND s.cleared_at IS NULL AND r.key = $2";
+
+#[async_trait]
+impl RawStore for Server {
+    async fn damage(
+        &self,
+        namespace: &Namespace,
+        key: &CacheKey,
+        damage: Damage,
+    ) -> Result<u64, Box<dyn Error + Send + Sync>> {
+        let mut raw = Server::raw(self).await?;
+        let variants = query(self.sql(VARIANTS)).bind(namespace.as_str()).bind(key.as_bytes().to_vec());
+        let variants: Vec<i64> = variants.fetch_all(&mut raw).await?.iter().map(|row| row.get(0)).collect();
+        let mut changed = 0;
+        for variant in variants {
+            changed += match damage {
+                Damage::FlipHead | Damage::TruncateHead | Damage::ForeignHead => {
+                    let heads = "SELECT variant, 0::bigint, head FROM http_cache.content WHERE variant = $1";
+                    let write =
+                        "UPDATE http_cache.content SET head = $1 WHERE variant = $2 AND $3::bigint = 0";
+                    self.replace(&mut raw, damage, variant, heads, write).await?
+                }
+                Damage::FlipFrame | Damage::TruncateFrame => {
+                    let inline = "SELECT variant, 0::bigint, inline FROM http_cache.content
+                        WHERE variant = $1 AND inline IS NOT NULL";
+                    let write =
+                        "UPDATE http_cache.content SET inline = $1 WHERE variant = $2 AND $3::bigint = 0";
+                    let inline = self.replace(&mut raw, damage, variant, inline, write).await?;
+                    let frames = "SELECT f.body, f.n, f.bytes FROM http_cache.variant v
+                        JOIN http_cache.frame f ON f.body = v.stored WHERE v.id = $1";
+                    let write = "UPDATE http_cache.frame SET bytes = $1 WHERE body = $2 AND n = $3";
+                    inline + self.replace(&mut raw, damage, variant, frames, write).await?
+                }
+                Damage::DropFrame => {
+                    let last = "DELETE FROM http_cache.frame WHERE (body, n) = (
+                        SELECT f.body, f.n FROM http_cache.variant v
+                        JOIN http_cache.frame f ON f.body = v.stored WHERE v.id = $1
+                        ORDER BY f.n DESC LIMIT 1)";
+                    query(self.sql(last)).bind(variant).execute(&mut raw).await?.rows_affected()
+                }
+                Damage::MalformRow => {
+                    let generation = "UPDATE http_cache.resource SET generation = '\\x2a'
+                        WHERE id = (SELECT resource FROM http_cache.variant WHERE id = $1)";
+                    query(self.sql(generation)).bind(variant).execute(&mut raw).await?;
+                    let body = "UPDATE http_cache.variant SET body = 'garbage', heads = -1 WHERE id = $1";
+                    query(self.sql(body)).bind(variant).execute(&mut raw).await?.rows_affected()
+                }
+                other => return Err(format!("{other:?} is not known here").into()),
+            };
+        }
+        raw.close().await?;
+        Ok(changed)
+    }
+}
