@@ -6,11 +6,21 @@ use std::{error::Error, sync::Arc};
 use async_trait::async_trait;
 use cache_api::{CacheKey, Limits, Namespace};
 use cache_backend_postgres::PostgresStorageBuilder;
-use cache_conformance::{Damage, Opened, RawStore, Subject};
+use cache_conformance::{Damage, Opened, Presence, REQUIRE, RawStore, Subject, services::Service};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, query};
 
 /// The schema in which the suite works by default; not the cache's default, which may be somebody's.
 pub(crate) const SCHEMA: &str = "cache_conformance";
+
+/// Whether there is a server to test on. Its absence is said aloud, and a failure where it is required.
+pub(crate) fn present(service: &Service) -> bool {
+    let Presence::Absent { reason, remedy } = service.presence() else { return true };
+    let required = std::env::var(REQUIRE).unwrap_or_default();
+    let required = required.split(',').map(str::trim).any(|name| name == "all" || name == "postgres");
+    assert!(!required, "{reason}; {remedy}");
+    eprintln!("not tried: {reason}; {remedy}");
+    false
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Server {

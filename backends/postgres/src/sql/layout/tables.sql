@@ -1,4 +1,4 @@
--- The tables. `http_cache` is replaced by the name of the schema; `/*unlogged*/` by UNLOGGED where wanted.
+-- The tables. The schema's name takes the place of the one here, UNLOGGED that of the mark where it is wanted.
 --
 -- There are no foreign keys: they would lock a namespace's row at each commit. What hangs together is deleted
 -- together, under the lock of the resource's row. All times are nanoseconds since 1970.
