@@ -1,0 +1,207 @@
+//! `redis:` URLs and their kin.
+
+use std::{borrow::Cow, time::Duration};
+
+use cache_api::{Error, ErrorKind, Namespace, Result};
+use percent_encoding::percent_decode_str;
+use url::form_urlencoded;
+
+use crate::{
+    RedisStorageBuilder,
+    connect::{Kind, Server, Target},
+    error::error,
+};
+
+const SCHEMES: &str = "redis://, rediss://, redis+unix://, redis-cluster://, rediss-cluster://, \
+    redis-sentinel://, rediss-sentinel:// (or valkey for redis)";
+
+const PARAMETERS: &str = "namespace, prefix, max_entry_size, max_retention, clock_skew, timeout, \
+    connect_timeout, lazy, ca, cert, key, db, user, password, sentinel_user, sentinel_password";
+
+/// Takes into the builder what a URL describes. The forms are in the crate's documentation.
+pub(crate) fn apply(mut builder: RedisStorageBuilder, url: &str) -> Result<RedisStorageBuilder> {
+    let (scheme, rest) = url
+        .split_once("://")
+        .ok_or_else(|| config(format!("the URL of a Redis storage begins with one of {SCHEMES}")))?;
+    if rest.contains('#') {
+        return Err(config("a Redis URL has no fragment: write a '#' in a password as %23"));
+    }
+    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let scheme = scheme.replacen("valkey", "redis", 1);
+    let (kind, tls) = match &*scheme {
+        "redis" => (Kind::Single, false),
+        "rediss" => (Kind::Single, true),
+        "redis+unix" | "unix" => (Kind::Socket(decoded(location)?), false),
+        "redis-cluster" => (Kind::Cluster, false),
+        "rediss-cluster" => (Kind::Cluster, true),
+        "redis-sentinel" => (sentinel(location)?, false),
+        "rediss-sentinel" => (sentinel(location)?, true),
+        _ => return Err(config(format!("the scheme of the URL is none of {SCHEMES}"))),
+    };
+    let mut server = Server::new(kind, Vec::new());
+    server.tls = tls;
+    place(&mut server, location)?;
+    builder = parameters(builder, &mut server, query)?;
+    builder.target = Target::Server(server);
+    Ok(builder)
+}
+
+/// User, password, hosts and path.
+fn place(server: &mut Server, location: &str) -> Result<()> {
+    if matches!(server.kind, Kind::Socket(_)) {
+        return Ok(());
+    }
+    let (authority, path) = location.split_once('/').unwrap_or((location, ""));
+    let (user, hosts) = match authority.rsplit_once('@') {
+        Some((user, hosts)) => (Some(user), hosts),
+        None => (None, authority),
+    };
+    if let Some(user) = user {
+        let (name, password) = user.split_once(':').unwrap_or((user, ""));
+        server.username = Some(decoded(name)?).filter(|name| !name.is_empty());
+        server.password = Some(decoded(password)?).filter(|password| !password.is_empty());
+    }
+    let default_port = if matches!(server.kind, Kind::Sentinel { .. }) { 26_379 } else { 6_379 };
+    let hosts = hosts.split(',').map(|host| host_and_port(host, default_port));
+    server.hosts = hosts.collect::<Result<_>>()?;
+    if matches!(server.kind, Kind::Single) && server.hosts.len() > 1 {
+        return Err(config("several hosts are a cluster or sentinels: write redis-cluster:// or redis-sentinel://"));
+    }
+    let database = match &server.kind {
+        Kind::Sentinel { .. } => path.split_once('/').map_or("", |(_, database)| database),
+        _ => path,
+    };
+    match (&server.kind, database.trim_end_matches('/')) {
+        (_, "") => {}
+        (Kind::Cluster, _) => return Err(config("a cluster has no numbered databases: leave the path away")),
+        (_, database) => server.database = number("the path", database)?,
+    }
+    Ok(())
+}
+
+fn sentinel(location: &str) -> Result<Kind> {
+    let path = location.split_once('/').map_or("", |(_, path)| path);
+    let master = decoded(path.split('/').next().unwrap_or(""))?;
+    if master.is_empty() {
+        return Err(config(
+            "a Sentinel URL names the master in its path, as redis-sentinel://host1,host2/mymaster",
+        ));
+    }
+    Ok(Kind::Sentinel { master, username: None, password: None })
+}
+
+fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16)> {
+    let (host, port) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let host = decoded(host)?;
+    if host.is_empty() {
+        return Err(config("the Redis URL names no host: write redis://localhost/"));
+    }
+    let port = port.map_or(Ok(default_port), |port| number("the port", port))?;
+    Ok((host, port))
+}
+
+fn parameters(
+    mut builder: RedisStorageBuilder,
+    server: &mut Server,
+    query: &str,
+) -> Result<RedisStorageBuilder> {
+    let (mut certificate, mut key) = (None, None);
+    let mut seen = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if seen.contains(&name) {
+            return Err(config(format!("the Redis URL has the parameter {name:?} twice")));
+        }
+        let value_owned = || value.clone().into_owned();
+        match (&*name, &mut server.kind) {
+            ("namespace", _) => builder.namespace = Namespace::new(&value)?,
+            ("prefix", _) => builder.prefix = value_owned(),
+            ("max_entry_size", _) if value == "none" => builder.max_entry_size = None,
+            ("max_entry_size", _) => builder.max_entry_size = Some(size(&name, &value)?),
+            ("max_retention", _) => {
+                builder.limits = builder.limits.with_max_retention(duration(&name, &value)?);
+            }
+            ("clock_skew", _) => builder.clock_skew = duration(&name, &value)?,
+            ("timeout", _) => builder.timeout = duration(&name, &value)?,
+            ("connect_timeout", _) => builder.connect_timeout = duration(&name, &value)?,
+            ("lazy", _) => builder.lazy = flag(&name, &value)?,
+            ("ca", _) => builder.tls.ca = Some(value_owned().into()),
+            ("cert", _) => certificate = Some(value_owned().into()),
+            ("key", _) => key = Some(value_owned().into()),
+            ("db", Kind::Single | Kind::Socket(_) | Kind::Sentinel { .. }) => {
+                server.database = number("db", &value)?;
+            }
+            ("user", _) => server.username = Some(value_owned()),
+            ("password", _) => server.password = Some(value_owned()),
+            ("sentinel_user", Kind::Sentinel { username, .. }) => *username = Some(value_owned()),
+            ("sentinel_password", Kind::Sentinel { password, .. }) => *password = Some(value_owned()),
+            ("db" | "sentinel_user" | "sentinel_password", _) => {
+                return Err(config(format!("the parameter {name:?} means nothing with this scheme")));
+            }
+            _ => {
+                return Err(config(format!(
+                    "the Redis URL has the unknown parameter {name:?}; known are {PARAMETERS}"
+                )));
+            }
+        }
+        seen.push(name);
+    }
+    builder.tls.identity = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => builder.tls.identity,
+        _ => return Err(config("cert and key go together: the URL has only one of them")),
+    };
+    Ok(builder)
+}
+
+fn decoded(text: &str) -> Result<String> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(Cow::into_owned)
+        .map_err(|cause| config("a part of the Redis URL is not UTF-8 when decoded").with_source(cause))
+}
+
+/// What is wrong with a password must not show it: these name the place, never the value of one.
+fn number<T: std::str::FromStr>(place: &str, value: &str) -> Result<T> {
+    value.parse().map_err(|_| {
+        config(format!(
+            "{place} of the Redis URL is no number, or too large; write '/', ':' and '@' in a password as %2F, \
+             %3A and %40"
+        ))
+    })
+}
+
+/// A number of bytes: digits, with `KiB`, `MiB` or `GiB` where wanted.
+fn size(name: &str, value: &str) -> Result<u64> {
+    units(value, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)]).ok_or_else(|| {
+        config(format!("{name}={value:?} in the Redis URL is no size: write bytes, or as 512MiB or 2GiB"))
+    })
+}
+
+/// Digits and `ms`, `s`, `m`, `h` or `d`.
+fn duration(name: &str, value: &str) -> Result<Duration> {
+    let units_of = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    units(value, &units_of).map(Duration::from_millis).ok_or_else(|| {
+        config(format!("{name}={value:?} in the Redis URL is no duration: write as 500ms, 5s, 10m, 12h or 30d"))
+    })
+}
+
+fn units(value: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let (digits, unit) =
+        units.iter().find_map(|(suffix, unit)| Some((value.strip_suffix(suffix)?, unit)))?;
+    digits.parse::<u64>().ok()?.checked_mul(*unit)
+}
+
+fn flag(name: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(config(format!("{name}={value:?} in the Redis URL is neither true nor false"))),
+    }
+}
+
+fn config(message: impl Into<Cow<'static, str>>) -> Error {
+    error(ErrorKind::Config, "url").with_message(message)
+}

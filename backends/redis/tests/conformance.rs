@@ -1,0 +1,20 @@
+//! The conformance suite over one server, which all cases share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/server.rs"]
+mod server;
+
+use cache_conformance::{Suite, services};
+
+fn main() -> std::process::ExitCode {
+    let redis = services::redis::single();
+    let suite = Suite::new("redis", server::Server::of(&redis)).presence(redis.presence());
+    suite.shared().persistent().native_expiry().run()
+}

@@ -1,0 +1,136 @@
+//! A server on which the suite opens storages, and damages values past them.
+
+use std::{error::Error, sync::Arc};
+
+use async_trait::async_trait;
+use cache_api::{CacheKey, Limits, Namespace};
+use cache_backend_redis::{
+    RedisStorage,
+    redis::{self, Value, cluster::ClusterClient},
+};
+use cache_conformance::{Damage, Opened, RawStore, Subject, services::Service};
+
+pub(crate) struct Server(String);
+
+impl Server {
+    pub(crate) fn of(service: &Service) -> Self {
+        Self(service.url().unwrap_or_default().to_owned())
+    }
+
+    async fn raw(&self, command: redis::Cmd) -> Result<Value, Box<dyn Error + Send + Sync>> {
+        if let Some(nodes) = self.0.strip_prefix("redis-cluster://") {
+            let nodes = nodes.trim_end_matches('/').split(',').map(|node| format!("redis://{node}/"));
+            let mut connection = ClusterClient::new(nodes)?.get_async_connection().await?;
+            return Ok(command.query_async(&mut connection).await?);
+        }
+        let mut connection =
+            redis::Client::open(&*self.0)?.get_multiplexed_async_connection().await?;
+        Ok(command.query_async(&mut connection).await?)
+    }
+}
+
+#[async_trait]
+impl Subject for Server {
+    async fn open(&self, namespace: &Namespace, limits: Limits) -> Opened {
+        let builder = RedisStorage::builder().url(&self.0)?.namespace(namespace.clone()).limits(limits);
+        // Some cases want hundreds of answers at once of a machine that does other things, too.
+        Ok(Arc::new(builder.timeout(std::time::Duration::from_secs(30)).build().await?))
+    }
+
+    fn raw(&self) -> Option<&dyn RawStore> {
+        Some(self)
+    }
+}
+
+
+#[async_trait]
+impl RawStore for Server {
+    async fn damage(
+        &self,
+        namespace: &Namespace,
+        key: &CacheKey,
+        damage: Damage,
+    ) -> Result<u64, Box<dyn Error + Send + Sync>> {
+        let shard = self.shard(namespace, key).await?;
+        let resource = format!("{shard}r:{key}");
+        let mut changed = 0;
+        for (name, value) in self.fields(&resource).await? {
+            let kind = name.first().copied();
+            match (damage, kind) {
+                (Damage::FlipHead | Damage::TruncateHead | Damage::ForeignHead, Some(b'h'))
+                | (Damage::FlipFrame | Damage::TruncateFrame, Some(b'b')) => {
+                    changed += self.set(&resource, &name, &damage.apply(&value)).await?;
+                }
+                (Damage::FlipFrame | Damage::TruncateFrame | Damage::DropFrame, Some(b'm')) => {
+                    changed += self.damage_body(&shard, &value, damage).await?;
+                }
+                (Damage::MalformRow, Some(b'm')) => {
+                    // A body id of a wrong length.
+                    changed += self.set(&resource, &name, value.get(2..).unwrap_or_default()).await?;
+                }
+                (Damage::MalformRow, Some(b'e')) => {
+                    changed += self.set(&format!("{shard}s"), b"i", b"garbage").await?;
+                }
+                _ => {}
+            }
+        }
+        Ok(changed)
+    }
+}
+
+impl Server {
+    /// What the names of the resource's keys begin with.
+    async fn shard(
+        &self,
+        namespace: &Namespace,
+        key: &CacheKey,
+    ) -> Result<String, Box<dyn Error + Send + Sync>> {
+        for shard in 0..=255_u8 {
+            let shard = format!("{{http-cache:1:{namespace}:{shard:02x}}}:");
+            let mut exists = redis::cmd("EXISTS");
+            exists.arg(format!("{shard}r:{key}"));
+            if self.raw(exists).await? == Value::Int(1) {
+                return Ok(shard);
+            }
+        }
+        Err("the resource is in no shard".into())
+    }
+
+    async fn fields(&self, key: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Box<dyn Error + Send + Sync>> {
+        let mut all = redis::cmd("HGETALL");
+        all.arg(key);
+        Ok(redis::from_redis_value(self.raw(all).await?)?)
+    }
+
+    async fn set(&self, key: &str, name: &[u8], value: &[u8]) -> Result<u64, Box<dyn Error + Send + Sync>> {
+        let mut set = redis::cmd("HSET");
+        set.arg(key).arg(name).arg(value);
+        self.raw(set).await.map(|_| 1)
+    }
+
+    async fn damage_body(
+        &self,
+        shard: &str,
+        meta: &[u8],
+        damage: Damage,
+    ) -> Result<u64, Box<dyn Error + Send + Sync>> {
+        let body = format!("{shard}b:{}", String::from_utf8_lossy(meta.get(..32).unwrap_or_default()));
+        let frames: Vec<_> =
+            self.fields(&body).await?.into_iter().filter(|(name, _)| name.as_slice() != b"s").collect();
+        let mut changed = 0;
+        if damage == Damage::DropFrame {
+            let last = frames.iter().max_by_key(|(name, _)| name.clone());
+            if let Some((name, _)) = last {
+                let mut delete = redis::cmd("HDEL");
+                delete.arg(&body).arg(name);
+                self.raw(delete).await?;
+                changed += 1;
+            }
+            return Ok(changed);
+        }
+        for (name, value) in frames {
+            changed += self.set(&body, &name, &damage.apply(&value)).await?;
+        }
+        Ok(changed)
+    }
+}
