@@ -85,6 +85,10 @@ impl Connections {
         }
     }
 
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.prepared
+    }
+
     /// The rows that a statement answers with.
     pub(crate) async fn run<'q>(
         &self,

@@ -11,9 +11,7 @@ pub(crate) fn error(kind: ErrorKind, operation: &'static str) -> Error {
 pub(crate) fn failed(operation: &'static str, cause: sqlx::Error) -> Error {
     let error = error(kind(&cause), operation);
     let error = match code(&cause).as_deref() {
-        Some("HC001") => error.with_message(
-            "the cache needs READ COMMITTED: ALTER ROLE … SET default_transaction_isolation = 'read committed'",
-        ),
+        Some("HC001") => stricter(operation),
         Some("42501") => error.with_message(
             "the role lacks a permission on the cache's schema: give it the GRANTs of the crate's README",
         ),
@@ -26,6 +24,13 @@ pub(crate) fn failed(operation: &'static str, cause: sqlx::Error) -> Error {
         _ => error,
     };
     error.with_source(cause)
+}
+
+/// What the session is set to would keep statements from seeing what was committed while they waited.
+pub(crate) fn stricter(operation: &'static str) -> Error {
+    error(ErrorKind::Config, operation).with_message(
+        "the cache needs READ COMMITTED: ALTER ROLE … SET default_transaction_isolation = 'read committed'",
+    )
 }
 
 /// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>), its class where that says enough.

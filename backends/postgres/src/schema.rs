@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgConnection, query, raw_sql};
 
 use crate::{
     connections::Connections,
-    error::{code, error, failed},
+    error::{code, error, failed, stricter},
     row::get,
     statements::{SCHEMA, in_schema},
 };
@@ -86,7 +86,7 @@ impl Schema {
         let connection = lent.connection()?;
         // One transaction, so that a pooler between keeps to one connection.
         execute(connection, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-        let mut identity = self.identify(connection).await?;
+        let mut identity = self.identify(connection, connections.is_prepared()).await?;
         if matches!(identity, Identity::Absent | Identity::Empty) && self.create {
             query("SELECT pg_advisory_xact_lock(hashtextextended('http-cache layout ' || $1, 0))")
                 .bind(&self.name)
@@ -95,7 +95,7 @@ impl Schema {
                 .await
                 .map_err(|cause| failed("open", cause))?;
             // Another process may have been first.
-            identity = self.identify(connection).await?;
+            identity = self.identify(connection, connections.is_prepared()).await?;
             if let Some(sql) = match identity {
                 Identity::Absent => Some(self.layout()),
                 Identity::Empty => Some(self.tables()),
@@ -108,10 +108,10 @@ impl Schema {
         }
         execute(connection, "COMMIT").await?;
         lent.give_back();
-        self.judge(identity)
+        self.judge(&identity)
     }
 
-    async fn identify(&self, connection: &mut PgConnection) -> Result<Identity> {
+    async fn identify(&self, connection: &mut PgConnection, prepared: bool) -> Result<Identity> {
         let found = query(include_str!("sql/identify.sql")).bind(&self.name).persistent(false);
         let row = found.fetch_one(&mut *connection).await.map_err(|cause| failed("open", cause))?;
         let server: i64 = get(&row, 0).unwrap_or(0);
@@ -120,6 +120,10 @@ impl Schema {
                 "the server is PostgreSQL {}: the cache needs 13 or newer",
                 server / 10_000
             )));
+        }
+        // Statements that are not prepared come in transactions that name their isolation.
+        if prepared && get::<&str>(&row, 1) != Some("read committed") {
+            return Err(stricter("open"));
         }
         if get(&row, 2) != Some(true) {
             return Ok(Identity::Absent);
@@ -144,7 +148,7 @@ impl Schema {
         })
     }
 
-    fn judge(&self, identity: Identity) -> Result<()> {
+    fn judge(&self, identity: &Identity) -> Result<()> {
         let name = &self.name;
         let (kind, message) = match identity {
             Identity::Ours => return Ok(()),

@@ -1,0 +1,153 @@
+//! How often each operation waits for the server, counted by a proxy on the way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/entries.rs"]
+mod entries;
+#[path = "support/server.rs"]
+mod server;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use cache_api::{
+    Body, Change, Committed, FRAME_SIZE, Filter, Namespace, Outcome, Storage, TagDigest, Use, VariantId,
+};
+use entries::{entry, inline, key, start, stored};
+use futures_util::TryStreamExt;
+use server::{Server, present};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, tcp},
+};
+
+/// Counts how often the client speaks after the server did.
+#[derive(Clone, Default)]
+struct Turns {
+    count: Arc<AtomicU64>,
+    server_spoke: Arc<AtomicBool>,
+}
+
+impl Turns {
+    /// A proxy to `target`; returns its port.
+    async fn between(&self, target: String) -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let turns = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let server = TcpStream::connect(&target).await.unwrap();
+                let (client, server) = (client.into_split(), server.into_split());
+                tokio::spawn(turns.clone().copy(client.0, server.1, false));
+                tokio::spawn(turns.clone().copy(server.0, client.1, true));
+            }
+        });
+        port
+    }
+
+    async fn copy(self, mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf, server: bool) {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+            let server_spoke = self.server_spoke.swap(server, Ordering::SeqCst);
+            if !server && server_spoke {
+                self.count.fetch_add(1, Ordering::SeqCst);
+            }
+            if to.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn take(&self) -> u64 {
+        self.count.swap(0, Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn each_operation_is_one() {
+    let postgres = cache_conformance::services::postgres::single();
+    if !present(&postgres) {
+        return;
+    }
+    let target = url::Url::parse(postgres.url().unwrap()).unwrap();
+    let turns = Turns::default();
+    let address = format!("{}:{}", target.host_str().unwrap(), target.port().unwrap_or(5432));
+    let mut through = target.clone();
+    through.set_host(Some("127.0.0.1")).unwrap();
+    through.set_port(Some(turns.between(address).await)).unwrap();
+    let namespace = cache_api::BodyId::random().unwrap().to_string();
+    let builder = Server::at(Some(through.as_str())).builder().namespace(Namespace::new(&namespace).unwrap());
+    let storage = builder.build().await.unwrap();
+    // The first time on a connection, a statement is prepared besides.
+    for round in 0..2 {
+        let counted = all(&storage, &turns, round).await;
+        if round == 1 {
+            for (operation, trips, expected) in counted {
+                assert_eq!(trips, expected, "{operation}");
+            }
+        }
+    }
+}
+
+async fn all(storage: &dyn Storage, turns: &Turns, round: u64) -> Vec<(&'static str, u64, u64)> {
+    let now = start() + Duration::from_secs(round);
+    let mut counted = Vec::new();
+    let mut count = |operation, expected| counted.push((operation, turns.take(), expected));
+    let tag = TagDigest::of("t");
+    let abilities = storage.abilities();
+    turns.take();
+
+    let miss = storage.lookup(&key(1), now).await.unwrap();
+    count("a lookup of nothing", 1);
+    let small = entry(key(1), "head", now).with_tags([tag]);
+    let put = Change::Put(inline(vec![1; 1024]));
+    let committed = storage.commit(miss.ticket(), small.clone(), put, now).await.unwrap();
+    count("a small store", 1);
+    let hit = storage.lookup(&key(1), now).await.unwrap();
+    assert!(matches!(hit.variants()[0].body, Body::Inline(_)));
+    count("a small hit", 1);
+    let Committed::Stored { version, .. } = committed else { panic!("{committed:?}") };
+    storage.commit(hit.ticket(), small, Change::Keep(version), now).await.unwrap();
+    count("a head replacement", 1);
+
+    let miss = storage.lookup(&key(2), now).await.unwrap();
+    turns.take();
+    let body = stored(storage, miss.ticket(), 1, 3 * FRAME_SIZE, now).await.unwrap();
+    let id = body.id;
+    storage
+        .commit(miss.ticket(), entry(key(2), "head", now), Change::Put(Body::Stored(body)), now)
+        .await
+        .unwrap();
+    count("a store of three frames", 4);
+    storage.read(&key(2), id, 0..3).await.unwrap();
+    count("three frames", 1);
+
+    let used = Use { key: key(1), variant: VariantId::ONLY, at: now };
+    abilities.touch.unwrap().touch(&[used, Use { key: key(2), ..used }], now).await.unwrap();
+    count("two uses", 1);
+    abilities.listing.unwrap().list(&Filter::all(), now).try_collect::<Vec<_>>().await.unwrap();
+    count("a page of a listing", 1);
+    let leases = abilities.leases.unwrap();
+    let acquired = leases.acquire(&key(1), Duration::from_secs(9), now).await.unwrap();
+    count("a lease", 1);
+    let cache_api::Acquired::Held(lease) = acquired else { panic!("{acquired:?}") };
+    leases.release(&lease, Outcome::Done, now).await.unwrap();
+    count("a lease given back", 1);
+    assert_eq!(abilities.tags.unwrap().purge(&[tag], now).await.unwrap(), 1);
+    count("a purge", 1);
+    storage.remove(&key(2), None, now).await.unwrap();
+    count("a removal", 1);
+    counted
+}
