@@ -17,7 +17,7 @@ pub(crate) struct Shared<C>(pub(crate) C);
 #[async_trait]
 impl<C: ConnectionLike + Clone + Send + Sync> Link for Shared<C> {
     async fn call(&self, command: &Cmd) -> RedisResult<Value> {
-        self.0.clone().req_packed_command(command).await
+        command.query_async(&mut self.0.clone()).await
     }
 }
 
@@ -44,6 +44,6 @@ impl Link for Cluster {
                 Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
             }
         });
-        connect.await?.clone().req_packed_command(command).await
+        command.query_async(&mut connect.await?.clone()).await
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
+    aio::MultiplexedConnection,
     sentinel::SentinelClient,
 };
 use tokio::sync::Mutex;
@@ -47,13 +47,13 @@ impl Sentinel {
 impl Link for Sentinel {
     async fn call(&self, command: &Cmd) -> RedisResult<Value> {
         let connection = self.master().await?;
-        let reply = MultiplexedConnection::clone(&connection).req_packed_command(command).await;
+        let reply = command.query_async(&mut MultiplexedConnection::clone(&connection)).await;
         match reply {
             Err(cause) if is_no_master(&cause) => {
                 self.forget(&connection).await;
                 // It did nothing: a replica refuses all writes.
                 let connection = self.master().await?;
-                MultiplexedConnection::clone(&connection).req_packed_command(command).await
+                command.query_async(&mut MultiplexedConnection::clone(&connection)).await
             }
             Err(cause) if cause.is_unrecoverable_error() || cause.is_timeout() => {
                 self.forget(&connection).await;

@@ -19,23 +19,22 @@ end
 
 local variants, _, stale = variants_of(s, KEYS[1])
 local current = variants and variants[id]
-local live = current and is_live(s, current, now)
-local function body_is(state, count)
-  local found = redis.pcall('HLEN', KEYS[6])
-  return found == count + 1 and (not state or redis.call('HGET', KEYS[6], 's') == state)
-end
+local live = current and is_live(s, current, now) and is_whole(c.bodies, current)
 local at, was = num(s.n), '0'
 if kind == 'k' then
   if not live or current.body ~= body or current.head ~= counter then return { 'version' } end
-  if current.kind == 's' and not body_is(nil, current.frames) then return { 'version' } end
   counter, kind, frames, len = num(tonumber(counter) + 1), current.kind, current.frames, num(current.len)
   limit, at, inline = current.limit, num(current.at), false
 else
   -- The same commit again, after an answer that was lost.
   if live and current.body == body then return { 'stored', current.head, num(current.dead) } end
   if live and current.body ~= saw then return { 'replaced' } end
-  if kind == 's' and not body_is('p', frames) then return { 'gone' } end
-  if kind == 's' then inline = false end
+  if kind == 's' then
+    inline = false
+    if redis.pcall('HLEN', KEYS[6]) ~= frames + 1 or redis.call('HGET', KEYS[6], 's') ~= 'p' then
+      return { 'gone' }
+    end
+  end
 end
 
 -- From here on it writes. What needs room comes first, so that a full server refuses the whole.

@@ -66,6 +66,11 @@ local function is_live(s, v, now)
   return v.dead > now and (v.i == '0' or v.i == s.i)
 end
 
+-- Whether its stored body is there as it was written: the server may have evicted it.
+local function is_whole(bodies, v)
+  return v.kind == 'i' or redis.pcall('HLEN', bodies .. v.body) == v.frames + 1
+end
+
 -- The variants of a resource by id, `false` for garbage, and how many are garbage; nil where the key itself is
 -- garbage. Those of another epoch, which are out of sight, come third.
 local function variants_of(s, resource)

@@ -20,18 +20,11 @@ if s.x < now + max_write then last_until(s, now + memory) end
 local variants, garbage = variants_of(s, KEYS[1])
 local reply = { s.e, num(s.n), garbage }
 for id, v in pairs(variants or {}) do
-  if v and is_live(s, v, now) then
+  if v and is_live(s, v, now) and is_whole(ARGV[8], v) then
     local head, inline = 'h' .. id, 'b' .. id
     local size = redis.call('HSTRLEN', KEYS[1], head)
     local sound, body = size > 0 and size <= head_max, false
-    if v.kind == 's' then
-      local frames = redis.pcall('HLEN', ARGV[8] .. v.body)
-      if frames ~= v.frames + 1 then
-        -- Evicted by the server, or damaged.
-        if frames ~= 0 then garbage = garbage + 1 end
-        id = nil
-      end
-    else
+    if v.kind == 'i' then
       local bytes = redis.call('HSTRLEN', KEYS[1], inline)
       sound = sound and bytes > 0 and bytes <= inline_max
       if sound and v.len <= inline_left then
@@ -39,11 +32,11 @@ for id, v in pairs(variants or {}) do
         body = redis.call('HGET', KEYS[1], inline)
       end
     end
-    if id and sound then
+    if sound then
       local at = #reply
       reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] =
         id, v.meta, redis.call('HGET', KEYS[1], head), body
-    elseif id then
+    else
       garbage = garbage + 1
     end
   end
