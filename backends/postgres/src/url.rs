@@ -68,7 +68,9 @@ pub(crate) fn builder(text: &str) -> Result<PostgresStorageBuilder> {
             "max_connections" => match value.parse() {
                 Ok(connections @ 1..) => builder.max_connections(connections),
                 _ => {
-                    return Err(config(format!("{name}={value:?} in the PostgreSQL URL is no number from 1")));
+                    return Err(config(format!(
+                        "{name}={value:?} in the PostgreSQL URL is no number from 1"
+                    )));
                 }
             },
             "acquire_timeout" => builder.acquire_timeout(seconds(name, value)?),

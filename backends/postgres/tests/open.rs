@@ -51,8 +51,16 @@ fn refusal(opened: Result<PostgresStorage>) -> (ErrorKind, String) {
 #[tokio::test]
 async fn what_does_not_answer_is_named() {
     for (url, kind, part) in [
-        ("postgres://u:hunter2@127.0.0.1:1/db", ErrorKind::Unavailable, "127.0.0.1:1/db refuses the connection"),
-        ("postgres://u:hunter2@no-such-host.invalid/db", ErrorKind::Unavailable, "no-such-host.invalid:5432/db"),
+        (
+            "postgres://u:hunter2@127.0.0.1:1/db",
+            ErrorKind::Unavailable,
+            "127.0.0.1:1/db refuses the connection",
+        ),
+        (
+            "postgres://u:hunter2@no-such-host.invalid/db",
+            ErrorKind::Unavailable,
+            "no-such-host.invalid:5432/db",
+        ),
     ] {
         let url = Url::parse(url).unwrap();
         let (found, message) = refusal(builder(&url).build().await);
@@ -198,7 +206,8 @@ async fn over_a_pool_and_without_prepared_statements() {
 #[tokio::test]
 async fn unlogged_tables_that_a_crash_emptied() {
     let Some((_service, url)) = server() else { return };
-    let storage = Server::at(Some(url.as_str())).in_schema("open_unlogged").unlogged().builder().build().await;
+    let storage =
+        Server::at(Some(url.as_str())).in_schema("open_unlogged").unlogged().builder().build().await;
     let storage = storage.unwrap();
     put(&storage, key(1), vec![1; 10], &[], start()).await.unwrap();
     let before = storage.lookup(&key(2), start()).await.unwrap();
