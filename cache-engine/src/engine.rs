@@ -1,6 +1,6 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
-use cache_api::{CacheKey, KeyFn, KeyRequest, Keyed, Storage};
+use cache_api::{CacheKey, KeyFn, KeyRequest, Keyed, Storage, Use};
 use http::{HeaderMap, Method, Response, header};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
@@ -17,6 +17,7 @@ use crate::{
     policy::{self, Ask, Before, Decision, OnError, Options, RequestView},
     settings::Settings,
     store::Store,
+    uses::Uses,
 };
 
 /// The cache: asks policy, storage and network, and answers.
@@ -34,6 +35,7 @@ pub(crate) struct Inner<N: Network> {
     scoped: Options,
     pub(crate) settings: Settings,
     flights: Flights<N::Error>,
+    uses: Uses,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
 }
@@ -79,6 +81,7 @@ impl<N: Network> Engine<N> {
             scoped,
             settings,
             flights: Flights::default(),
+            uses: Uses::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         }))
@@ -118,7 +121,10 @@ impl<N: Network> Engine<N> {
             tracing::warn!("the cache closes before all is stored");
         }
         match &inner.store {
-            Some(store) => store.storage.close().await,
+            Some(store) => {
+                store.touch(&inner.uses.take()).await;
+                store.storage.close().await
+            }
             None => Ok(()),
         }
     }
@@ -318,6 +324,7 @@ impl<N: Network> Inner<N> {
             let source = if before.ttl.is_some_and(|ttl| ttl <= 0) { Source::Stale } else { Source::Store };
             match served {
                 Ok(response) => {
+                    self.note_use(store, key, &found, index, now);
                     let mut info = CacheInfo::new(source, before.reasons);
                     info.collapsed = collapsed;
                     info.ttl = before.ttl;
@@ -348,6 +355,21 @@ impl<N: Network> Inner<N> {
                     return expedition.lead(None).await;
                 }
             }
+        }
+    }
+
+    /// Notes that an entry was served, for a storage that evicts what is not used.
+    fn note_use(&self, store: &Store, key: CacheKey, found: &Found, index: usize, now: SystemTime) {
+        if store.storage.abilities().touch.is_none() {
+            return;
+        }
+        let Some(variant) = found.variant(index) else { return };
+        if let Some(batch) = self.uses.note(Use { key, variant: variant.id, at: now }) {
+            let (store, tracked) = (store.clone(), self.tasks.token());
+            tokio::spawn(async move {
+                let _tracked = tracked;
+                store.touch(&batch).await;
+            });
         }
     }
 

@@ -17,6 +17,7 @@ mod settings;
 mod sink;
 mod store;
 mod transfer;
+mod uses;
 
 pub use body::Body;
 pub use clock::{Clock, SystemClock};

@@ -319,3 +319,23 @@ async fn an_engine_without_storage_or_after_its_close_passes_on() {
     }
     assert_eq!(origin.requests(), 2);
 }
+
+/// A storage that evicts what was not used hears of hits: in batches, and of the last ones at the close.
+#[tokio::test]
+async fn hits_are_told_to_the_storage() {
+    let storage = std::sync::Arc::new(
+        cache_backend_memory::MemoryStorage::builder().max_capacity(64 * 1024).build().unwrap(),
+    );
+    let origin = Origin::new(|_, request| async move {
+        let body = request.url.path().repeat(100);
+        Ok(Reply::new(200, &[("cache-control", "max-age=60")], body))
+    });
+    let touched = support::CountsTouches::new(storage);
+    let bench = Bench::with(origin, std::sync::Arc::new(touched.clone()), |builder| builder);
+    bench.get().await;
+    for _ in 0..300 {
+        bench.get().await;
+    }
+    bench.engine.close().await.unwrap();
+    assert_eq!((touched.calls(), touched.uses()), (3, 300));
+}

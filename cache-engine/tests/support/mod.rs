@@ -254,3 +254,104 @@ pub async fn settle() {
         tokio::task::yield_now().await;
     }
 }
+
+/// A storage that counts what it is told of uses.
+#[derive(Clone, Debug)]
+pub struct CountsTouches {
+    inner: Arc<dyn Storage>,
+    calls: Arc<AtomicUsize>,
+    uses: Arc<AtomicUsize>,
+}
+
+impl CountsTouches {
+    pub fn new(inner: Arc<dyn Storage>) -> Self {
+        Self { inner, calls: Arc::default(), uses: Arc::default() }
+    }
+
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    pub fn uses(&self) -> usize {
+        self.uses.load(Ordering::SeqCst)
+    }
+}
+
+impl fmt::Display for CountsTouches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait::async_trait]
+impl cache_api::Touch for CountsTouches {
+    async fn touch(&self, uses: &[cache_api::Use], _now: SystemTime) -> cache_api::Result<()> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.uses.fetch_add(uses.len(), Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl Storage for CountsTouches {
+    fn namespace(&self) -> &cache_api::Namespace {
+        self.inner.namespace()
+    }
+
+    fn limits(&self) -> cache_api::Limits {
+        self.inner.limits()
+    }
+
+    async fn lookup(
+        &self,
+        key: &cache_api::CacheKey,
+        now: SystemTime,
+    ) -> cache_api::Result<cache_api::Resource> {
+        self.inner.lookup(key, now).await
+    }
+
+    async fn read(
+        &self,
+        key: &cache_api::CacheKey,
+        body: cache_api::BodyId,
+        frames: std::ops::Range<u32>,
+    ) -> cache_api::Result<Vec<cache_api::Frame>> {
+        self.inner.read(key, body, frames).await
+    }
+
+    async fn writer(
+        &self,
+        ticket: &cache_api::Ticket,
+        body: cache_api::BodyId,
+        now: SystemTime,
+    ) -> cache_api::Result<Box<dyn cache_api::BodyWriter>> {
+        self.inner.writer(ticket, body, now).await
+    }
+
+    async fn commit(
+        &self,
+        ticket: &cache_api::Ticket,
+        entry: cache_api::Entry,
+        change: cache_api::Change,
+        now: SystemTime,
+    ) -> cache_api::Result<cache_api::Committed> {
+        self.inner.commit(ticket, entry, change, now).await
+    }
+
+    async fn remove(
+        &self,
+        key: &cache_api::CacheKey,
+        only: Option<cache_api::Version>,
+        now: SystemTime,
+    ) -> cache_api::Result<u64> {
+        self.inner.remove(key, only, now).await
+    }
+
+    fn abilities(&self) -> cache_api::Abilities<'_> {
+        cache_api::Abilities::none().with_touch(self)
+    }
+
+    async fn close(&self) -> cache_api::Result<()> {
+        self.inner.close().await
+    }
+}

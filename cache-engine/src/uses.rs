@@ -1,0 +1,40 @@
+//! When entries were last used, told to the storage in batches and never on the way of a hit.
+
+use std::sync::{Mutex, PoisonError};
+
+use cache_api::Use;
+
+use crate::store::Store;
+
+/// How many uses make a batch.
+const BATCH: usize = 128;
+
+/// The uses that the storage does not know of yet.
+#[derive(Debug, Default)]
+pub(crate) struct Uses(Mutex<Vec<Use>>);
+
+impl Uses {
+    /// Notes a use. Returns a batch when one is full.
+    pub(crate) fn note(&self, used: Use) -> Option<Vec<Use>> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.capacity() == 0 {
+            waiting.reserve_exact(BATCH);
+        }
+        waiting.push(used);
+        (waiting.len() >= BATCH).then(|| std::mem::take(&mut *waiting))
+    }
+
+    /// What is noted so far.
+    pub(crate) fn take(&self) -> Vec<Use> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Store {
+    /// Tells the storage of uses. A failure is reported, and the uses are dropped.
+    pub(crate) async fn touch(&self, uses: &[Use]) {
+        let Some(touch) = self.storage.abilities().touch.filter(|_| !uses.is_empty()) else { return };
+        let now = self.clock.now();
+        let _ = self.within("touch", self.deadlines.write, touch.touch(uses, now)).await;
+    }
+}
