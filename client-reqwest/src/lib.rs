@@ -42,3 +42,8 @@ pub use cache_backend_memory::{MemoryStorage, MemoryStorageBuilder};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use cache_backend_sqlite::{SqliteStorage, SqliteStorageBuilder};
+
+/// The examples of the workspace's README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct WorkspaceReadme;
