@@ -1,6 +1,7 @@
 //! What lies between a caller and the cache, from the outside in: timeouts, decompression, default fields,
 //! then redirects and cookies for each hop.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ impl Layers {
             url: request.url().clone(),
         };
 
-        let travel = self.follow.run(hop, journey);
+        let travel = pin!(self.follow.run(hop, journey));
         let (response, url) = patience.bound(travel).await.map_err(|error| match &asked {
             Some(asked) => error.or_url(asked),
             None => error,

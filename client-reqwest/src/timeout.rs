@@ -1,7 +1,7 @@
 //! Timeouts that bound one caller: the wait for the head, and each read of the body.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,8 +29,9 @@ impl Patience {
         self.total.is_none() && self.read.is_none()
     }
 
-    /// Runs `future` for as long as there is patience; past it, the future is dropped.
-    pub(crate) async fn bound<F, T>(&mut self, future: F) -> Result<T, Error>
+    /// Runs `future` for as long as there is patience; past it, nobody polls it again. Pinned by the caller, it is
+    /// held once and not moved.
+    pub(crate) async fn bound<F, T>(&mut self, mut future: Pin<&mut F>) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -38,7 +39,6 @@ impl Patience {
             return future.await;
         }
         let mut read = self.read.map(|read| Box::pin(sleep(read)));
-        let mut future = pin!(future);
         poll_fn(|cx| {
             for timer in [self.total.as_mut(), read.as_mut()].into_iter().flatten() {
                 if timer.as_mut().poll(cx).is_ready() {

@@ -154,6 +154,8 @@ async fn a_dropped_or_broken_body_leaves_nothing_behind() {
     assert!(dropped.chunk().await.unwrap().is_some());
     drop(dropped);
     let broken = client.get(origin.url("/broken")).send().await.unwrap().bytes().await.unwrap_err();
+    let mut causes = std::iter::successors(std::error::Error::source(&broken), |error| error.source());
+    assert!(causes.any(|cause| cause.downcast_ref::<client_reqwest::Error>().is_some()), "{broken:?}");
     assert!(client_reqwest::Error::from(broken).is_decode());
     for path in ["/slow", "/broken"] {
         let left = client.get(origin.url(path)).only_if_cached().send().await.unwrap();
