@@ -1,9 +1,8 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use cache_api::{CacheKey, KeyFn, KeyRequest, Keyed, Storage, Use};
-use http::{HeaderMap, Method, Response, header};
+use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use url::Url;
 
 use crate::{
     body::Body,
@@ -14,7 +13,7 @@ use crate::{
     found::Found,
     info::{CacheInfo, Source},
     network::{Network, Request},
-    policy::{self, Ask, Before, Decision, OnError, Options, RequestView},
+    policy::{self, Ask, Before, Decision, Options, RequestView},
     settings::Settings,
     store::Store,
     uses::Uses,
@@ -30,11 +29,11 @@ pub(crate) struct Inner<N: Network> {
     pub(crate) store: Option<Store>,
     key: Arc<dyn KeyFn>,
     pub(crate) clock: Arc<dyn Clock>,
-    options: Options,
+    pub(crate) options: Options,
     /// The same for a request on behalf of a tenant.
     scoped: Options,
     pub(crate) settings: Settings,
-    flights: Flights<N::Error>,
+    pub(crate) flights: Flights<N::Error>,
     uses: Uses,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
@@ -95,13 +94,13 @@ impl<N: Network> Engine<N> {
     pub async fn handle(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
         let Some(store) = inner.store.as_ref().filter(|_| !inner.closing.is_cancelled()) else {
-            return inner.past(None, request, CacheKey::from_bytes([0; 32])).await;
+            return inner.past(None, request).await;
         };
         let Some(key) = inner.key_of(store, &request).await else {
-            return inner.past(Some(store), request, CacheKey::from_bytes([0; 32])).await;
+            return inner.past(Some(store), request).await;
         };
         if request.controls.bypass || !inner.options.methods.contains(&request.method) {
-            return inner.past(Some(store), request, key).await;
+            return inner.past(Some(store), request).await;
         }
         Inner::cached(inner, store, request, key).await
     }
@@ -160,7 +159,7 @@ impl<N: Network> Inner<N> {
     }
 
     /// The request's key; `None` where it goes past the cache.
-    async fn key_of(&self, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
+    pub(crate) async fn key_of(&self, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
         let body = match &request.body {
             None => None,
             Some(body) => Some(N::body_bytes(body)?).filter(|bytes| !bytes.is_empty()),
@@ -172,7 +171,7 @@ impl<N: Network> Inner<N> {
         self.ask_key(&keyed).await
     }
 
-    async fn ask_key(&self, request: &KeyRequest<'_>) -> Option<CacheKey> {
+    pub(crate) async fn ask_key(&self, request: &KeyRequest<'_>) -> Option<CacheKey> {
         match self.key.key(request).await {
             Ok(Keyed::Key(key)) => Some(key),
             Ok(bypass) => {
@@ -184,52 +183,6 @@ impl<N: Network> Inner<N> {
                 None
             }
         }
-    }
-
-    /// Removes what is stored of a URL (RFC 9111 §4.4), under the request's credentials and under none.
-    pub(crate) async fn invalidate(&self, store: &Store, request: &Request<N::Body>, url: &Url) {
-        let mut public = request.headers.clone();
-        for name in [header::AUTHORIZATION, header::COOKIE] {
-            public.remove(name);
-        }
-        let mut done = None;
-        for headers in [&request.headers, &public] {
-            let mut keyed = KeyRequest::new(&Method::GET, url, headers, store.storage.namespace());
-            keyed.tenant = request.tenant.as_deref();
-            let Some(key) = self.ask_key(&keyed).await.filter(|key| done != Some(*key)) else { continue };
-            done = Some(key);
-            // A failure is reported where it happens; the answer to the unsafe request is the caller's all the same.
-            let _ = store.remove(&key, None).await;
-        }
-    }
-
-    /// Sends a request past the cache. An unsafe one still invalidates.
-    async fn past(
-        &self,
-        store: Option<&Store>,
-        mut request: Request<N::Body>,
-        key: CacheKey,
-    ) -> Result<Answered<N::Response>, Error<N::Error>> {
-        request.controls.bypass |= self.options.methods.contains(&request.method);
-        let parts = Request { body: None, ..request.clone_head() };
-        let options = self.options(&parts);
-        let view = view(&parts, &key);
-        let before = policy::before(options, &view, &[], self.clock.now());
-        let requested_at = self.clock.now();
-        let response = self.network.send(request).await.map_err(|error| Error::Network(Arc::new(error)))?;
-        if let Some(store) = store {
-            let head = N::head(&response);
-            let responded_at = self.clock.now();
-            let answer = policy::ResponseView::new(head.status, head.headers, requested_at, responded_at)
-                .with_version(head.version);
-            let after = policy::after(options, &view, &Ask::default(), &[], &answer);
-            for url in &after.invalidates {
-                self.invalidate(store, &parts, url).await;
-            }
-        }
-        let mut info = CacheInfo::new(Source::Origin, before.reasons);
-        info.forward = before.forward;
-        Ok(Answered { answer: Answer::Wire(response), info })
     }
 
     async fn cached(
@@ -374,65 +327,18 @@ impl<N: Network> Inner<N> {
     }
 
     /// What of the request is known to select among variants: requests that differ in it do not wait for each other.
-    fn selection(&self, request: &Request<N::Body>, key: &CacheKey, found: Option<&Found>) -> [u8; 16] {
+    pub(crate) fn selection(
+        &self,
+        request: &Request<N::Body>,
+        key: &CacheKey,
+        found: Option<&Found>,
+    ) -> [u8; 16] {
         let names: HeaderMap = found.map(Found::selecting_fields).unwrap_or_default();
         if names.is_empty() {
             return [0; 16];
         }
         policy::selectors(&names, &view(request, key), &self.options)
             .map_or([0; 16], |selectors| policy::variant_digest(&selectors))
-    }
-
-    /// The stored response that may stand in for an origin that just failed another.
-    pub(crate) async fn stale_instead(
-        self: &Arc<Self>,
-        store: &Store,
-        request: &Request<N::Body>,
-        key: &CacheKey,
-        found: Option<&Found>,
-        ask: &Ask,
-    ) -> Option<Answered<N::Response>> {
-        let found = found?;
-        let now = self.clock.now();
-        let stale = policy::on_error(self.options(request), &view(request, key), ask, &found.views(), now);
-        let OnError::ServeStale { index, form, age, freshness, reason } = stale else { return None };
-        let resume = |head: &_| self.resume(request, head);
-        let response = found.serve(store, index, form, None, Some(age), resume).await.ok()?;
-        let info = CacheInfo::new(Source::Stale, reason.into()).with_freshness(Some(&freshness), now);
-        Some(answered(response, info.about(*key, found, index), Some(age)))
-    }
-
-    /// Refreshes in the background, unless somebody does already or did just now.
-    #[expect(clippy::too_many_arguments, reason = "all that a lookup led to")]
-    fn refresh(
-        self: &Arc<Self>,
-        store: &Store,
-        request: &Request<N::Body>,
-        key: CacheKey,
-        found: &Found,
-        before: &Before,
-        ask: &Ask,
-        landings: u64,
-    ) {
-        let Some(body) = request.body.as_ref().map(N::clone_body).map_or(Some(None), |copy| copy.map(Some))
-        else {
-            return;
-        };
-        let flight = (key, self.selection(request, &key, Some(found)));
-        let Boarding::Leader(pilot) = self.flights.board(flight) else { return };
-        if self.flights.landings(&key) != landings {
-            return;
-        }
-        let expedition = Expedition {
-            inner: Arc::clone(self),
-            store: store.clone(),
-            request: Request { body, ..request.clone_head() },
-            key,
-            found: Some(found.clone()),
-            before: before.clone(),
-            ask: ask.clone(),
-        };
-        expedition.go_in_background(pilot);
     }
 }
 

@@ -176,12 +176,7 @@ impl<N: Network> Expedition<N> {
             Outcome::Pass => Some(self.pass(response, &after)),
             Outcome::Refetch if asked_plainly => Some(self.pass(response, &after)),
             Outcome::Refetch => None,
-            Outcome::Store { head, keep_until } => {
-                let Some(found) = found else { return Some(self.pass(response, &after)) };
-                let ticket = found.ticket().clone();
-                let draft = Draft { ticket, head: (**head).clone(), keep_until: *keep_until };
-                Some(self.carry(response, &after, draft))
-            }
+            Outcome::Store { .. } => Some(self.carry(response, &after)),
             Outcome::Freshen { index, head, keep, form, .. } => {
                 let served = found?.serve(&self.store, *index, *form, Some(head), None, resume).await;
                 let Ok(mut cached) = served else {
@@ -217,8 +212,24 @@ impl<N: Network> Expedition<N> {
         Return::Home(Ok(Answered { answer: Answer::Wire(response), info }), Landing::Private)
     }
 
+    /// Stores an answer that has come already, as it goes to the caller.
+    pub(crate) fn bring_home(self, response: N::Response, after: &After) -> Outcomes<N> {
+        match self.carry(response, after) {
+            Return::Home(answer, _) => answer,
+            Return::UnderWay(answered, cargo) => {
+                tokio::spawn(cargo.transfer(&self.inner, None, true).run().in_current_span());
+                Ok(answered)
+            }
+        }
+    }
+
     /// Hands a body to the caller and to the store at once.
-    fn carry(&self, response: N::Response, after: &After, draft: Draft) -> Return<N> {
+    fn carry(&self, response: N::Response, after: &After) -> Return<N> {
+        let (Outcome::Store { head, keep_until }, Some(found)) = (&after.outcome, &self.found) else {
+            return self.pass(response, after);
+        };
+        let ticket = found.ticket().clone();
+        let draft = Draft { ticket, head: (**head).clone(), keep_until: *keep_until };
         let head = N::head(&response);
         let expected = if self.request.method == Method::HEAD { None } else { content_length(head.headers) };
         if expected.is_some_and(|expected| expected > self.inner.settings.max_body) {

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, header};
 
 use crate::{
     body::Body,
-    policy::{self, Form, StoredView},
+    policy::{self, ByteRange, Form, StoredView},
     resume::Resume,
     store::{BodyRef, Store},
 };
@@ -74,8 +74,13 @@ impl Found {
         let body = match form {
             Form::Full => self.body(store, variant, 0..variant.body.len(), || resume(head)).await?,
             Form::Range(part) => {
-                let bytes = part.first..part.last.saturating_add(1);
-                self.body(store, variant, bytes, || resume(head)).await?
+                let bytes = part.at..part.at.saturating_add(part.count());
+                self.body(store, variant, bytes, || {
+                    // Where fewer bytes are stored than the part says, it is not known which they are.
+                    let known = policy::part_len(head).is_none_or(|len| len == variant.body.len());
+                    shifted(resume(head).filter(|_| known)?, part)
+                })
+                .await?
             }
             Form::Head | Form::NotModified | Form::RangeNotSatisfiable { .. } => {
                 Body::bytes(bytes::Bytes::new())
@@ -116,4 +121,11 @@ impl Found {
             }
         }
     }
+}
+
+/// Asks the origin for the bytes of a stored body where they lie in the complete one.
+fn shifted(resume: Resume, part: ByteRange) -> Option<Resume> {
+    let by = part.first.checked_sub(part.at)?;
+    let shift = move |at: u64| at.saturating_add(by);
+    Some(Box::new(move |range: Range<u64>| resume(shift(range.start)..shift(range.end))))
 }

@@ -39,10 +39,12 @@ enum Source {
 type Bytestream = BoxStream<'static, Result<Bytes, BodyError>>;
 
 impl<N: Network> Inner<N> {
-    /// How the body under `head` can be continued; `None` without a strong validator.
+    /// How the body under `head` can be continued; `None` without a strong validator. Its bytes are those of a
+    /// complete body.
     pub(crate) fn resume(self: &Arc<Self>, request: &Request<N::Body>, head: &Head) -> Option<Resume> {
         let etag = head.headers.get(header::ETAG).filter(|etag| etag.as_bytes().starts_with(b"\""))?;
-        if request.method != Method::GET || head.status != StatusCode::OK {
+        let known = matches!(head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+        if request.method != Method::GET || !known {
             return None;
         }
         let (inner, etag, mut request) = (Arc::clone(self), etag.clone(), request.clone_head());

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::{Bytes, BytesMut};
 use cache_api::{
     Body, BodyId, BodyWriter, Change, Committed, Entry, Error, ErrorKind, FRAME_SIZE, Head, INLINE_MAX,
-    InlineBody, Place, Result, Ticket, VariantId,
+    InlineBody, Place, Result, Ticket,
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -29,6 +29,8 @@ pub(crate) struct Sink {
     frames: u32,
     len: u64,
     max_len: u64,
+    /// How long a part must be whose `Content-Length` does not say: one that broke off must not pass for a whole.
+    exact_len: Option<u64>,
     /// Who closes the engine waits for what is being stored.
     _tracked: TaskTrackerToken,
 }
@@ -41,13 +43,23 @@ impl Sink {
         expected: Option<u64>,
         tracked: TaskTrackerToken,
     ) -> Result<Self> {
-        let digest = policy::variant_digest(&draft.head.selectors);
-        let variant =
-            if draft.head.selectors.is_empty() { VariantId::ONLY } else { VariantId::from_bytes(digest) };
+        let variant = policy::variant_id(&draft.head);
         let place = Place::head(store.storage.namespace(), *draft.ticket.key(), variant, BodyId::random()?);
         let capacity = expected.and_then(|len| usize::try_from(len).ok()).unwrap_or(0).min(FRAME_SIZE);
         let buffer = BytesMut::with_capacity(capacity);
-        Ok(Self { store, draft, place, buffer, writer: None, frames: 0, len: 0, max_len, _tracked: tracked })
+        let exact_len = policy::part_len(&draft.head).filter(|_| expected.is_none());
+        Ok(Self {
+            store,
+            draft,
+            place,
+            buffer,
+            writer: None,
+            frames: 0,
+            len: 0,
+            max_len,
+            exact_len,
+            _tracked: tracked,
+        })
     }
 
     /// Where the body lies, for who reads it back.
@@ -76,6 +88,9 @@ impl Sink {
 
     /// Ends the body and makes the entry visible.
     pub(crate) async fn commit(mut self) -> Result<Committed> {
+        if self.exact_len.is_some_and(|exact| exact != self.len) {
+            return Err(Error::new(ErrorKind::Other, "finish").with_message("a part of another length"));
+        }
         let body = if self.writer.is_none() && self.len <= INLINE_MAX as u64 {
             let frame = self.store.frame_cell(self.buffer.split().freeze(), self.place.frame(0, true));
             Body::Inline(InlineBody { id: self.place.body, frame, len: self.len })

@@ -1,9 +1,10 @@
+use cache_api::VariantId;
 use http::{Method, StatusCode, header};
 
 use super::wants::Wants;
 use super::{
     After, Ask, Freshness, Options, Outcome, Reason, Reasons, RequestView, ResponseView, StoredView,
-    conditions, form, freshen, invalidate, stale, store, variant_digest,
+    conditions, freshen, invalidate, part, post, stale, store, variant_id, vary,
 };
 
 /// What becomes of the origin's answer (RFC 9111 §3, §4.3.3 to §4.4).
@@ -33,7 +34,10 @@ fn judged(
         return pass(Reason::Bypass);
     }
     if !options.methods.contains(request.method) {
-        return pass(Reason::MethodNotCacheable);
+        return match post::for_gets(options, request, response) {
+            Some(new) => stored_as(options, new, Reason::PostReused),
+            None => pass(Reason::MethodNotCacheable),
+        };
     }
     let wants = Wants::of(request);
     let answer = Answer { options, request, wants, ask, stored, response };
@@ -42,10 +46,10 @@ fn judged(
     }
     // RFC 9111 §4.3.3: a server error to a validation may be taken for no answer.
     if matches!(response.status.as_u16(), 500 | 502 | 503 | 504)
-        && let Ok((index, view, freshness)) =
+        && let Ok((index, form, freshness)) =
             stale::instead(options, request, &answer.wants, ask, stored, response.responded_at)
     {
-        let (form, age) = (form::form(request, view), freshness.age(response.responded_at));
+        let age = freshness.age(response.responded_at);
         let outcome = Outcome::ServeStale { index, form, age };
         return done(outcome, Reason::StaleIfError, Some(freshness));
     }
@@ -111,35 +115,47 @@ impl Answer<'_> {
     }
 
     fn freshened(&self, index: usize, view: &StoredView<'_>, reason: Reason) -> After {
-        let (outcome, freshness) =
-            freshen::freshen(self.options, self.request, &self.wants, index, view, self.response);
-        done(outcome, reason, Some(freshness))
+        match freshen::freshen(self.options, self.request, &self.wants, index, view, self.response) {
+            Some((outcome, freshness)) => done(outcome, reason, Some(freshness)),
+            None => done(Outcome::Refetch, Reason::PartOnly, None),
+        }
     }
 
     /// A response of its own: stored or not, it takes the place of what was stored (RFC 9111 §4.3.3).
     fn full(&self) -> After {
-        let old = self.ask.selected.and_then(|index| Some((index, self.stored.get(index)?)));
         match store::storable(self.options, self.request, &self.wants, self.response) {
             Ok(new) => {
-                let variant = variant_digest(&new.head.selectors);
-                let outdated = old.filter(|(_, view)| variant_digest(&view.head.selectors) != variant);
-                let keep_until = new.freshness.keep_until(self.options);
-                let outcome = Outcome::Store { head: Box::new(new.head), keep_until };
-                let forget = outdated.map(|(index, _)| index).into_iter().collect();
-                After { forget, ..done(outcome, Reason::Stored, Some(new.freshness)) }
+                let id = variant_id(&new.head);
+                let forget = self.outdated(Some(id));
+                After { forget, ..stored_as(self.options, new, Reason::Stored) }
             }
-            Err(reason) => {
-                let outdated = match reason {
-                    // A part of another representation than the stored one.
-                    Reason::Partial => self.differs(old.map(|(_, view)| view)),
-                    // The request keeps its answer out of the store; that is no word on what is in it.
-                    Reason::RequestNoStore => false,
-                    _ => self.is_definitive(),
-                };
-                let forget = old.filter(|_| outdated).map(|(index, _)| index).into_iter().collect();
-                After { forget, ..pass(reason) }
-            }
+            // The request keeps its answer out of the store; that is no word on what is in it.
+            Err(reason @ Reason::RequestNoStore) => pass(reason),
+            Err(reason) => After { forget: self.outdated(None), ..pass(reason) },
         }
+    }
+
+    /// What the answer shows to be outdated, of that which would answer this request and of the parts beside it.
+    /// Stored, it takes the place of its namesake by itself.
+    fn outdated(&self, stored: Option<VariantId>) -> Vec<usize> {
+        let part = |view: &StoredView<'_>| {
+            part::is_part(view.head) && vary::selects(self.request, view.head, self.options)
+        };
+        let outdated = |index: usize, view: &StoredView<'_>| {
+            let is_part = part(view);
+            let concerned = is_part || self.ask.selected == Some(index);
+            // A part may be one of what is stored; a HEAD tells of the same representation.
+            let compared = self.response.status == StatusCode::PARTIAL_CONTENT
+                || (is_part && *self.request.method == Method::HEAD && self.response.status.is_success());
+            concerned
+                && stored.is_none_or(|stored| variant_id(view.head) != stored)
+                && match compared {
+                    true => part::differs(view, self.response),
+                    false => self.is_definitive() || (stored.is_some() && !is_part),
+                }
+        };
+        let all = self.stored.iter().enumerate();
+        all.filter(|(index, view)| outdated(*index, view)).map(|(index, _)| index).collect()
     }
 
     /// Whether the answer tells what the resource is now, rather than that this request failed.
@@ -147,13 +163,12 @@ impl Answer<'_> {
         let status = self.response.status;
         status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
     }
+}
 
-    fn differs(&self, old: Option<&StoredView<'_>>) -> bool {
-        let tag = |headers: &http::HeaderMap| headers.get(header::ETAG).cloned();
-        old.and_then(|view| tag(&view.head.headers))
-            .zip(tag(self.response.headers))
-            .is_some_and(|(old, new)| !conditions::weak_eq(old.as_bytes(), new.as_bytes()))
-    }
+fn stored_as(options: &Options, new: store::Storable, reason: Reason) -> After {
+    let keep_until = new.freshness.keep_until(options);
+    let outcome = Outcome::Store { head: Box::new(new.head), keep_until };
+    done(outcome, reason, Some(new.freshness))
 }
 
 fn pass(reason: Reason) -> After {

@@ -1,10 +1,10 @@
 use std::time::{Duration, SystemTime};
 
-use super::select::{Selection, select};
+use super::select::{Chosen, Found, Missed, select};
 use super::wants::Wants;
 use super::{
-    Ask, Before, Decision, Forward, Freshness, Options, Reason, Reasons, RequestView, StoredView, conditions,
-    form,
+    Ask, Before, Decision, Form, Forward, Freshness, Options, Reason, Reasons, RequestView, StoredView,
+    conditions, form, part,
 };
 
 /// What a request gets before the origin is asked (RFC 9111 §4).
@@ -29,16 +29,21 @@ pub fn before(
     }
     let network = Network { options, request, stored, wants };
     match select(options, request, stored) {
-        Selection::Found(index, freshness) => found(&network, index, &freshness, now),
-        Selection::Empty => network.miss(Reason::NothingStored, Forward::UriMiss),
-        Selection::Vary => network.miss(Reason::VaryMismatch, Forward::VaryMiss),
-        Selection::Method => network.miss(Reason::MethodMismatch, Forward::Miss),
+        Ok(Found { chosen, part }) => {
+            let part = part.filter(|part| network.prefers(part, &chosen, now));
+            found(&network, &part.unwrap_or(chosen), now)
+        }
+        Err(Missed::Empty) => network.miss(Reason::NothingStored, Forward::UriMiss),
+        Err(Missed::Vary) => network.miss(Reason::VaryMismatch, Forward::VaryMiss),
+        Err(Missed::Method) => network.miss(Reason::MethodMismatch, Forward::Miss),
+        Err(Missed::Part) => network.miss(Reason::PartOnly, Forward::Partial),
     }
 }
 
-fn found(network: &Network<'_>, index: usize, freshness: &Freshness, now: SystemTime) -> Before {
+fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: SystemTime) -> Before {
     let &Network { request, stored, wants, .. } = network;
-    let Some(view) = stored.get(index) else {
+    let Some((view, form)) = stored.get(index).and_then(|view| Some((view, form::form(request, view)?)))
+    else {
         return network.miss(Reason::NothingStored, Forward::UriMiss);
     };
     let known = |decision, reasons, forward| Before {
@@ -48,13 +53,18 @@ fn found(network: &Network<'_>, index: usize, freshness: &Freshness, now: System
         ttl: Some(freshness.ttl(now)),
         forward,
     };
-    let (reasons, forward) = match usable(&wants, request, freshness, now) {
+    let is_part = part::is_part(view.head);
+    let (reasons, forward) = match usable(&wants, request, &freshness, now) {
         Usable::Yes(reasons) => {
-            return known(Decision::Serve { index, form: form::form(request, view) }, reasons, None);
+            let reasons = match form {
+                Form::Range(_) if is_part => reasons.and(Reason::WithinPart),
+                _ => reasons,
+            };
+            return known(Decision::Serve { index, form }, reasons, None);
         }
-        Usable::WhileRefreshed if !wants.only_if_cached => {
+        // A refresh asks for the whole; nobody did, of which a part is stored.
+        Usable::WhileRefreshed if !wants.only_if_cached && !is_part => {
             let refresh = conditions::validating(request, index, view.head, true);
-            let form = form::form(request, view);
             let reasons = Reasons::one(Reason::StaleWhileRevalidate);
             return known(Decision::ServeStale { index, form, refresh }, reasons, None);
         }
@@ -132,6 +142,16 @@ struct Network<'a> {
 }
 
 impl Network<'_> {
+    /// Whether a part answers rather than a complete response. The complete one is preferred wherever it can be
+    /// used, unless the part is more recent and not known to be of the same representation (RFC 9111 §4).
+    fn prefers(&self, part: &Chosen, whole: &Chosen, now: SystemTime) -> bool {
+        let answers =
+            |one: &Chosen| matches!(usable(&self.wants, self.request, &one.freshness, now), Usable::Yes(_));
+        let head = |one: &Chosen| self.stored.get(one.index).map(|view| view.head);
+        let same = || head(part).zip(head(whole)).is_some_and(|(part, whole)| part::same(part, whole));
+        answers(part) && (!answers(whole) || (part.is_newer(whole) && !same()))
+    }
+
     fn miss(&self, reason: Reason, forward: Forward) -> Before {
         let reasons = self.wants.fetch.map_or(Reasons::one(reason), |asked| Reasons::one(reason).and(asked));
         if self.wants.only_if_cached {

@@ -6,7 +6,7 @@ use super::age::date_value;
 use super::cache_control::split;
 use super::freshness::last_modified;
 use super::vary::{Vary, same_account, vary};
-use super::{Ask, Options, RequestView, StoredView, parse_date};
+use super::{Ask, Options, RequestView, StoredView, parse_date, part};
 
 /// The most variants whose validators are offered at once: it bounds the size of a request.
 const MAX_CANDIDATES: usize = 8;
@@ -48,11 +48,14 @@ pub(super) fn not_modified(request: &HeaderMap, stored: &Head) -> bool {
 pub(super) fn validating(request: &RequestView<'_>, index: usize, stored: &Head, whole: bool) -> Ask {
     let mut ask = Ask { selected: Some(index), coalesce: true, whole, ..Ask::default() };
     let theirs = !whole && request.headers.contains_key(header::IF_NONE_MATCH);
-    let etag = stored.headers.get(header::ETAG).filter(|etag| !etag.is_empty());
-    let modified = stored
-        .headers
-        .get(header::LAST_MODIFIED)
-        .filter(|_| last_modified(&stored.headers, stored.responded_at).is_some());
+    // RFC 9110 §8.8.1: that a part is still a part of the same, a strong validator alone can say.
+    let usable = |etag: &&HeaderValue| match part::is_part(stored) {
+        true => is_strong(etag.as_bytes()),
+        false => !etag.is_empty(),
+    };
+    let etag = stored.headers.get(header::ETAG).filter(usable);
+    let dated = !part::is_part(stored) && last_modified(&stored.headers, stored.responded_at).is_some();
+    let modified = stored.headers.get(header::LAST_MODIFIED).filter(|_| dated);
     match (etag, modified) {
         (Some(etag), modified) => {
             // Both the caller's tags and ours: the tag of a 304 tells which of them it is about.

@@ -48,7 +48,7 @@ pub struct RequestView<'a> {
 pub struct StoredView<'a> {
     /// What is stored of it beside the body.
     pub head: &'a Head,
-    /// The length of the complete body, where it is known. Ranges are answered only then.
+    /// The length of the stored body, where it is known. Ranges are answered only then.
     pub body_len: Option<u64>,
     freshness: Option<Freshness>,
 }
@@ -107,7 +107,7 @@ impl<'a> StoredView<'a> {
         Self { head, body_len: None, freshness: None }
     }
 
-    /// The same with the length of the complete body.
+    /// The same with the length of the stored body.
     #[must_use]
     pub fn with_body_len(mut self, len: impl Into<Option<u64>>) -> Self {
         self.body_len = len.into();

@@ -3,8 +3,8 @@ use http::header;
 
 use super::age::date_value;
 use super::freshness::last_modified;
-use super::{Ask, Form, Freshness, Keep, Options, Outcome, Reason, RequestView, ResponseView, StoredView};
-use super::{conditions, fields, form, store, targeted, vary, wants::Wants};
+use super::{Ask, Freshness, Keep, Options, Outcome, Reason, RequestView, ResponseView, StoredView};
+use super::{conditions, fields, form, part, store, targeted, vary, wants::Wants};
 
 /// Which of the stored responses that were offered a 304 is about (RFC 9111 §4.3.4).
 pub(super) fn named(
@@ -23,8 +23,10 @@ pub(super) fn named(
         |same: &dyn Fn(&Head) -> bool| offered.iter().find(|(_, head)| same(head)).map(|(index, _)| *index);
     if let Some(etag) = response.headers.get(header::ETAG) {
         return find(&|head| {
+            // RFC 9110 §8.8.1: the bytes of a part say nothing unless they are the same to the last.
+            let eq = if part::is_part(head) { conditions::strong_eq } else { conditions::weak_eq };
             let ours = head.headers.get(header::ETAG);
-            ours.is_some_and(|ours| conditions::weak_eq(ours.as_bytes(), etag.as_bytes()))
+            ours.is_some_and(|ours| eq(ours.as_bytes(), etag.as_bytes()))
         });
     }
     // Without a tag it may as well be about one of the caller's.
@@ -63,7 +65,8 @@ pub(super) fn head_agrees(stored: &StoredView<'_>, response: &ResponseView<'_>) 
     response.status == stored.head.status && same_tag && same_date && same_length
 }
 
-/// The stored response under the head that the answer gives it (RFC 9111 §3.2, §4.3.4).
+/// The stored response under the head that the answer gives it (RFC 9111 §3.2, §4.3.4); `None` where it is a part
+/// that does not answer the request under that head.
 pub(super) fn freshen(
     options: &Options,
     request: &RequestView<'_>,
@@ -71,7 +74,7 @@ pub(super) fn freshen(
     index: usize,
     stored: &StoredView<'_>,
     response: &ResponseView<'_>,
-) -> (Outcome, Freshness) {
+) -> Option<(Outcome, Freshness)> {
     let mut head = stored.head.clone();
     update(&mut head, response);
     let answer = targeted::control(response.headers, options).directives;
@@ -96,8 +99,8 @@ pub(super) fn freshen(
         Ok(()) if keep_until <= response.responded_at => Keep::Remove(Reason::NotReusable),
         Ok(()) => Keep::Until(keep_until),
     };
-    let form: Form = form::form(request, &StoredView::new(&head).with_body_len(stored.body_len));
-    (Outcome::Freshen { index, head: Box::new(head), keep, form, reselected }, freshness)
+    let form = form::form(request, &StoredView::new(&head).with_body_len(stored.body_len))?;
+    Some((Outcome::Freshen { index, head: Box::new(head), keep, form, reselected }, freshness))
 }
 
 /// RFC 9111 §3.2: the fields of the answer take the place of the stored ones, all lines of a field together.

@@ -34,12 +34,17 @@ fn is_no_error(status: StatusCode) -> bool {
     status.is_success() || status.is_redirection()
 }
 
-fn named(base: &Url, response: &ResponseView<'_>, name: &HeaderName) -> Option<Url> {
+/// The URI that a field of the answer names.
+pub(super) fn named(base: &Url, response: &ResponseView<'_>, name: &HeaderName) -> Option<Url> {
     let text = response.headers.get(name)?.to_str().ok()?;
     base.join(text).ok().map(bare)
 }
 
-fn bare(mut url: Url) -> Url {
+/// A URI without fragment and credentials.
+pub(super) fn bare(mut url: Url) -> Url {
     url.set_fragment(None);
+    // They fail only for URLs that cannot have credentials.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
     url
 }

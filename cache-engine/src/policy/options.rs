@@ -29,6 +29,10 @@ pub struct Options {
     pub heuristic_cap: Duration,
     /// The methods whose responses are stored and answered from the store. Default: GET and HEAD.
     pub methods: Vec<Method>,
+    /// Whether the answer to a POST is stored for later GETs where it says that it is one (RFC 9110 §9.3.3).
+    /// Default: yes. Nothing is guessed: the origin must state explicit freshness and name the target itself in
+    /// `Content-Location`, which says that a GET would bring the same.
+    pub reuse_posts: bool,
     /// How long past its freshness a response may stand in for a failing origin, beside what the response and
     /// the request allow (RFC 5861 §4). Default: none.
     pub stale_if_error: Option<Duration>,
@@ -92,6 +96,7 @@ impl Options {
             heuristic_fraction: 0.1,
             heuristic_cap: DAY,
             methods: vec![Method::GET, Method::HEAD],
+            reuse_posts: true,
             stale_if_error: None,
             retention: 7 * DAY,
             stale_retention: HOUR,
@@ -128,6 +133,13 @@ impl Options {
     #[must_use]
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// Sets [`Options::reuse_posts`].
+    #[must_use]
+    pub fn reuse_posts(mut self, reuse: bool) -> Self {
+        self.reuse_posts = reuse;
         self
     }
 

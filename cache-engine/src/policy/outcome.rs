@@ -26,6 +26,9 @@ pub struct After {
 #[non_exhaustive]
 pub enum Outcome {
     /// Hand it to the caller and store it. (The answer to a HEAD has no body to store.)
+    ///
+    /// It is stored as an answer to `head.method`: to a GET where that to a POST is reused, under the GET's key and
+    /// after the removal that the POST calls for.
     Store {
         /// What is stored beside the body.
         head: Box<Head>,

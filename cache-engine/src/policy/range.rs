@@ -18,6 +18,8 @@ pub struct ByteRange {
     pub last: u64,
     /// The length of the complete body.
     pub complete: u64,
+    /// Where the first byte lies in what is stored: elsewhere than in the complete body where that is a part.
+    pub at: u64,
 }
 
 /// What a request's `Range` comes to.
@@ -29,61 +31,73 @@ pub(super) enum Ranged {
     Unsatisfiable,
 }
 
+/// A single range as it is asked for (RFC 9110 §14.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spec {
+    /// From one byte to another, never before it.
+    Between(u64, u64),
+    /// From a byte to the end.
+    From(u64),
+    /// The last so many bytes.
+    Last(u64),
+}
+
 impl ByteRange {
     /// How many bytes it holds.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.last.saturating_sub(self.first).saturating_add(1)
     }
-}
 
-/// The part of a stored response that a request asks for (RFC 9110 §14.1, §13.1.5).
-pub(super) fn requested(request: &HeaderMap, stored: &Head, complete: u64) -> Ranged {
-    let mut lines = request.get_all(header::RANGE).iter();
-    let (Some(range), None) = (lines.next(), lines.next()) else { return Ranged::Whole };
-    if !if_range(request, stored) {
-        return Ranged::Whole;
+    /// Some bytes of a body that is stored whole.
+    const fn of_whole(first: u64, last: u64, complete: u64) -> Self {
+        Self { first, last, complete, at: first }
     }
-    parse(range.as_bytes(), complete)
 }
 
-fn parse(range: &[u8], complete: u64) -> Ranged {
-    let spec = range
-        .trim_ascii()
-        .split_at_checked(6)
-        .filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes="))
-        .map(|(_, spec)| spec.trim_ascii());
-    let Some((first, last)) = spec.and_then(|spec| {
-        let dash = spec.iter().position(|&byte| byte == b'-')?;
-        let (first, last) = spec.split_at_checked(dash)?;
-        Some((first, last.split_first()?.1))
-    }) else {
-        return Ranged::Whole;
-    };
+/// The range that a request asks of a stored response; `None` for none that can be read, several, or one that
+/// does not count (RFC 9110 §14.1, §13.1.5).
+pub(super) fn asked(request: &HeaderMap, stored: &Head) -> Option<Spec> {
+    let mut lines = request.get_all(header::RANGE).iter();
+    let (Some(range), None) = (lines.next(), lines.next()) else { return None };
+    parse(range.as_bytes()).filter(|_| if_range(request, stored))
+}
+
+/// The part of a complete stored response that a request asks for.
+pub(super) fn requested(request: &HeaderMap, stored: &Head, complete: u64) -> Ranged {
+    asked(request, stored).map_or(Ranged::Whole, |spec| of_whole(spec, complete))
+}
+
+fn of_whole(spec: Spec, complete: u64) -> Ranged {
     let Some(end) = complete.checked_sub(1) else {
         // An empty body has no byte that a range could name.
-        return if first.is_empty() { Ranged::Whole } else { Ranged::Unsatisfiable };
+        return if matches!(spec, Spec::Last(1..)) { Ranged::Whole } else { Ranged::Unsatisfiable };
     };
-    match (first.is_empty(), last.is_empty(), number(first), number(last)) {
-        // The last n bytes.
-        (true, false, _, Some(0)) => Ranged::Unsatisfiable,
-        (true, false, _, Some(n)) => {
-            Ranged::Part(ByteRange { first: complete.saturating_sub(n), last: end, complete })
-        }
-        (false, true, Some(first), _) if first <= end => {
-            Ranged::Part(ByteRange { first, last: end, complete })
-        }
-        (false, true, Some(_), _) => Ranged::Unsatisfiable,
-        (false, false, Some(first), Some(last)) if first > last => Ranged::Whole,
-        (false, false, Some(first), Some(last)) if first <= end => {
-            Ranged::Part(ByteRange { first, last: last.min(end), complete })
-        }
-        (false, false, Some(_), Some(_)) => Ranged::Unsatisfiable,
-        _ => Ranged::Whole,
-    }
+    let (first, last) = match spec {
+        Spec::Last(0) => return Ranged::Unsatisfiable,
+        Spec::Last(count) => (complete.saturating_sub(count), end),
+        Spec::From(first) => (first, end),
+        Spec::Between(first, last) => (first, last.min(end)),
+    };
+    if first > end { Ranged::Unsatisfiable } else { Ranged::Part(ByteRange::of_whole(first, last, complete)) }
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
+fn parse(range: &[u8]) -> Option<Spec> {
+    let (unit, spec) = range.trim_ascii().split_at_checked(6)?;
+    let spec = spec.trim_ascii();
+    let (first, last) = spec.split_at_checked(spec.iter().position(|&byte| byte == b'-')?)?;
+    let (_, last) = last.split_first()?;
+    let spec = match (first.is_empty(), last.is_empty()) {
+        (true, _) => Spec::Last(number(last)?),
+        (false, true) => Spec::From(number(first)?),
+        (false, false) => Spec::Between(number(first)?, number(last)?),
+    };
+    let ordered = !matches!(spec, Spec::Between(first, last) if first > last);
+    (ordered && unit.eq_ignore_ascii_case(b"bytes=")).then_some(spec)
+}
+
+/// A number as HTTP writes it; one that is too large counts as the largest.
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit)).then(|| {
         digits.iter().fold(0_u64, |sum, digit| {
             sum.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0')))
@@ -118,7 +132,10 @@ mod tests {
 
     #[test]
     fn of_ten_bytes() {
-        let part = |first, last| Ranged::Part(ByteRange { first, last, complete: 10 });
+        let part = |first, last| Ranged::Part(ByteRange::of_whole(first, last, 10));
+        let parse = |range: &str, complete| {
+            parse(range.as_bytes()).map_or(Ranged::Whole, |spec| of_whole(spec, complete))
+        };
         let table = [
             ("bytes=0-1", part(0, 1)),
             ("BYTES=0-1", part(0, 1)),
@@ -139,17 +156,17 @@ mod tests {
             ("", Ranged::Whole),
         ];
         for (range, expected) in table {
-            assert_eq!(parse(range.as_bytes(), 10), expected, "{range}");
+            assert_eq!(parse(range, 10), expected, "{range}");
         }
-        assert_eq!(parse(b"bytes=0-", 0), Ranged::Unsatisfiable);
-        assert_eq!(parse(b"bytes=-1", 0), Ranged::Whole);
+        assert_eq!(parse("bytes=0-", 0), Ranged::Unsatisfiable);
+        assert_eq!(parse("bytes=-1", 0), Ranged::Whole);
     }
 
     proptest! {
         #[test]
         fn parts_lie_within(range in "bytes=[0-9]{0,3}-[0-9]{0,3}", noise: Vec<u8>, complete in 0..500_u64) {
             for text in [range.as_bytes(), &noise] {
-                if let Ranged::Part(part) = parse(text, complete) {
+                if let Some(Ranged::Part(part)) = parse(text).map(|spec| of_whole(spec, complete)) {
                     prop_assert!(part.first <= part.last && part.last < complete);
                     prop_assert!(part.count() <= complete);
                 }

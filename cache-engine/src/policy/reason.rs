@@ -58,6 +58,8 @@ pub enum Reason {
     MethodNotCacheable,
     /// The response is stored.
     Stored,
+    /// The answer to a POST is stored for later GETs.
+    PostReused,
     /// The origin confirmed the stored response.
     Validated,
     /// A HEAD updated the stored response to a GET.
@@ -80,8 +82,12 @@ pub enum Reason {
     NotUnderstood,
     /// The status is never stored.
     StatusNotStored,
-    /// The response is a part, and parts are not stored.
+    /// The response is a part that cannot be stored: several ranges, or none of a known complete length.
     Partial,
+    /// Only a part is stored, and the request goes beyond it.
+    PartOnly,
+    /// The requested range lies within a stored part.
+    WithinPart,
     /// The response says `Vary: *`.
     VaryStar,
     /// The response varies on a field that is redacted from what is stored.
@@ -129,6 +135,7 @@ impl Reason {
             | Self::Stored
             | Self::NoFreshness
             | Self::NotReusable => "RFC 9111 §3",
+            Self::PostReused => "RFC 9110 §9.3.3",
             Self::Validated | Self::NoMatchFor304 => "RFC 9111 §4.3.4",
             Self::HeadUpdate | Self::HeadMismatch => "RFC 9111 §4.3.5",
             Self::ResponseNoStore => "RFC 9111 §5.2.2.5",
@@ -136,7 +143,7 @@ impl Reason {
             Self::Authorization => "RFC 9111 §3.5",
             Self::SetCookie => "RFC 9111 §7.3",
             Self::NotUnderstood => "RFC 9111 §5.2.2.3",
-            Self::Partial => "RFC 9111 §3.3",
+            Self::Partial | Self::PartOnly | Self::WithinPart => "RFC 9111 §3.3",
             Self::Reload | Self::Revalidate | Self::Bypass => "",
         }
     }
@@ -170,6 +177,7 @@ impl Reason {
             Self::Bypass => "the caller asked to bypass the cache",
             Self::MethodNotCacheable => "the method is not cached",
             Self::Stored => "the response is stored",
+            Self::PostReused => "the answer to the POST says that it is one to a GET as well",
             Self::Validated => "the origin confirmed the stored response",
             Self::HeadUpdate => "the HEAD response updated the stored one",
             Self::HeadMismatch => "the HEAD response shows the stored one to be outdated",
@@ -181,7 +189,9 @@ impl Reason {
             Self::SetCookie => "the response has Set-Cookie, and is not marked for shared caches",
             Self::NotUnderstood => "the response says must-understand, and its status is unknown",
             Self::StatusNotStored => "the status is never stored",
-            Self::Partial => "the response is partial",
+            Self::Partial => "the response is a part that cannot be stored",
+            Self::PartOnly => "only a part is stored, and the request goes beyond it",
+            Self::WithinPart => "the requested range lies within the stored part",
             Self::VaryStar => "the response says Vary: *",
             Self::VaryRedacted => "the response varies on a redacted field",
             Self::NoFreshness => "nothing says that the response can be stored",

@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use super::wants::Wants;
-use super::{Ask, Freshness, OnError, Options, Reason, RequestView, StoredView, form};
+use super::{Ask, Form, Freshness, OnError, Options, Reason, RequestView, StoredView, form};
 
 /// What a failure to reach the origin comes to (RFC 9111 §4.2.4, RFC 5861 §4).
 ///
@@ -15,9 +15,9 @@ pub fn on_error(
     now: SystemTime,
 ) -> OnError {
     match instead(options, request, &Wants::of(request), ask, stored, now) {
-        Ok((index, view, freshness)) => OnError::ServeStale {
+        Ok((index, form, freshness)) => OnError::ServeStale {
             index,
-            form: form::form(request, view),
+            form,
             age: freshness.age(now),
             freshness,
             reason: Reason::StaleIfError,
@@ -27,16 +27,17 @@ pub fn on_error(
 }
 
 /// The stored response that may stand in for a failing origin.
-pub(super) fn instead<'s, 'h>(
+pub(super) fn instead(
     options: &Options,
     request: &RequestView<'_>,
     wants: &Wants,
     ask: &Ask,
-    stored: &'s [StoredView<'h>],
+    stored: &[StoredView<'_>],
     now: SystemTime,
-) -> Result<(usize, &'s StoredView<'h>, Freshness), Reason> {
+) -> Result<(usize, Form, Freshness), Reason> {
     let index = ask.selected.ok_or(Reason::NoStaleAllowed)?;
     let view = stored.get(index).ok_or(Reason::NoStaleAllowed)?;
+    let form = form::form(request, view).ok_or(Reason::NoStaleAllowed)?;
     let freshness = view.freshness(options);
     // The request will have nothing that is not validated.
     if let Some(reason) = wants.fetch.or(wants.validate) {
@@ -62,6 +63,6 @@ pub(super) fn instead<'s, 'h>(
     match request.controls.stale_if_error.or(widest) {
         None if !freshness.is_fresh(now) => Err(Reason::NoStaleAllowed),
         Some(window) if stale > window => Err(Reason::StaleTooLong),
-        _ => Ok((index, view, freshness)),
+        _ => Ok((index, form, freshness)),
     }
 }

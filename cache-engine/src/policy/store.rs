@@ -4,7 +4,9 @@ use http::{HeaderMap, Method, StatusCode, header};
 use super::freshness::is_heuristically_cacheable;
 use super::targeted::{self, Control};
 use super::wants::Wants;
-use super::{CacheControl, Freshness, Options, Reason, RequestView, ResponseView, SetCookie, fields, vary};
+use super::{
+    CacheControl, Freshness, Options, Reason, RequestView, ResponseView, SetCookie, fields, part, vary,
+};
 
 /// A response that may be stored.
 pub(super) struct Storable {
@@ -57,7 +59,8 @@ pub(super) fn judge(
     if !options.methods.contains(request.method) {
         return Err(Reason::MethodNotCacheable);
     }
-    if status == StatusCode::PARTIAL_CONTENT {
+    // RFC 9111 §3.3
+    if status == StatusCode::PARTIAL_CONTENT && !part::is_storable(request, headers) {
         return Err(Reason::Partial);
     }
     // These answer conditions, ranges or a hop, not the resource.
@@ -175,15 +178,10 @@ fn target(request: &RequestView<'_>) -> String {
     if url.fragment().is_none() && url.username().is_empty() && url.password().is_none() {
         return url.as_str().to_owned();
     }
-    let mut url = url.clone();
-    url.set_fragment(None);
-    // They fail only for URLs that cannot have credentials.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
+    super::invalidate::bare(url.clone()).into()
 }
 
 /// The statuses whose caching rules are obeyed here: those of RFC 9110, less what [`judge`] never stores.
 fn is_understood(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200..=205 | 300..=303 | 305 | 307 | 308 | 400..=411 | 413..=415 | 421 | 422 | 426 | 451 | 500..=505)
+    matches!(status.as_u16(), 200..=206 | 300..=303 | 305 | 307 | 308 | 400..=411 | 413..=415 | 421 | 422 | 426 | 451 | 500..=505)
 }

@@ -1,13 +1,14 @@
 mod normalise;
 
-use cache_api::{Head, Selector, SelectorDigest};
+use cache_api::{Head, Selector, SelectorDigest, VariantId};
 use http::{HeaderMap, HeaderName, header};
 
-use super::{Options, RequestView};
+use super::{Options, RequestView, part};
 
 /// The context of the digests: a key of its own for each use of BLAKE3.
 const SELECTOR: &[u8] = b"selector.v1";
 const VARIANT: &[u8] = b"variant.v1";
+const PART: &[u8] = b"part.v1";
 
 /// What `Vary` names in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,13 +35,28 @@ pub fn selectors(
     }
 }
 
-/// A digest of selectors that does not depend on their order: the name of a variant.
+/// A digest of selectors that does not depend on their order.
 #[must_use]
 pub fn variant_digest(selectors: &[Selector]) -> [u8; 16] {
+    digest_under(VARIANT, selectors)
+}
+
+/// The name of the variant that a response is. A part has one of its own: it never takes a complete one's place
+/// (RFC 9111 §3.3).
+#[must_use]
+pub fn variant_id(head: &Head) -> VariantId {
+    match head.selectors.as_slice() {
+        selectors if part::is_part(head) => VariantId::from_bytes(digest_under(PART, selectors)),
+        [] => VariantId::ONLY,
+        selectors => VariantId::from_bytes(variant_digest(selectors)),
+    }
+}
+
+fn digest_under(context: &[u8], selectors: &[Selector]) -> [u8; 16] {
     let mut sorted: Vec<&Selector> = selectors.iter().collect();
     sorted.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
     let mut hasher = blake3::Hasher::new();
-    hasher.update(VARIANT);
+    hasher.update(context);
     for Selector { name, value } in sorted {
         hasher.update(&length(name.as_str().as_bytes()));
         hasher.update(name.as_str().as_bytes());

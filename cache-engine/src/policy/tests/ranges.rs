@@ -46,7 +46,7 @@ fn heads_as_served() {
                 Content-Encoding: br | Set-Cookie: a | Set-Cookie: b | Date: @-5 | X: 1";
     let head = stored(text);
     let common = "Cache-Control: max-age=60 | ETag: \"a\" | Set-Cookie: a | Set-Cookie: b | Date: @-5 | X: 1";
-    let part = |first, last| Form::Range(ByteRange { first, last, complete: 10 });
+    let part = |first, last| Form::Range(ByteRange { first, last, complete: 10, at: first });
     let whole = format!("{common} | Content-Type: t | Content-Length: 10 | Content-Encoding: br | Age: 7");
     let table = [
         (Form::Full, 200, whole.clone()),
