@@ -4,6 +4,8 @@ mod directives;
 mod faults;
 mod freshness;
 mod invalidation;
+mod parts;
+mod posts;
 mod ranges;
 mod selection;
 mod stale;

@@ -30,6 +30,12 @@ fn what_is_stored() {
         (&private, "GET", "599 | Last-Modified: @-86400", "Pass NoFreshness"),
         (&private, "GET", "599 | Last-Modified: @-86400 | Cache-Control: public", "Store"),
         (&private, "GET | Range: bytes=0-1", "206 | Cache-Control: max-age=60", "Pass Partial"),
+        (
+            &private,
+            "GET | Range: bytes=0-1",
+            "206 | Content-Range: bytes 0-1/9 | Cache-Control: no-store, must-understand, max-age=60",
+            "Store",
+        ),
         (&private, "GET | Range: bytes=90-", "416 | Cache-Control: max-age=60", "Pass StatusNotStored"),
         (&private, "GET | If-Match: \"a\"", "412 | Cache-Control: max-age=60", "Pass StatusNotStored"),
         (&private, "GET | If-None-Match: \"a\"", "304 | Cache-Control: max-age=60", "Pass CallersCondition"),
