@@ -49,7 +49,12 @@ pub(crate) async fn read(
 }
 
 /// A body that is being written. It is there from its first frame on, and expires unless it is committed.
-pub(crate) fn writer(inner: Arc<Inner>, key: &CacheKey, body: BodyId, now: SystemTime) -> Box<dyn BodyWriter> {
+pub(crate) fn writer(
+    inner: Arc<Inner>,
+    key: &CacheKey,
+    body: BodyId,
+    now: SystemTime,
+) -> Box<dyn BodyWriter> {
     // As a lookup will return it.
     let limit = time(millis(inner.limits.retention_from(now)));
     let gone = millis(now).saturating_add(duration_millis(inner.limits.max_write)).saturating_add(1);
@@ -81,8 +86,9 @@ pub(crate) fn writer(inner: Arc<Inner>, key: &CacheKey, body: BodyId, now: Syste
                 b"used" => {
                     Err(error(ErrorKind::Misuse, "write").with_message("a body of this id was begun before"))
                 }
-                b"gone" => Err(error(ErrorKind::Gone, "write")
-                    .with_message("what was written is gone: writing took too long, or the server evicted it")),
+                b"gone" => Err(error(ErrorKind::Gone, "write").with_message(
+                    "what was written is gone: writing took too long, or the server evicted it",
+                )),
                 _ => Err(unexpected("write")),
             }
         }

@@ -92,10 +92,7 @@ impl RedisStorageBuilder {
     ///
     /// Its time limits and its way to connect again are its own; that it must lead to a primary is the user's
     /// affair.
-    pub fn connection(
-        mut self,
-        connection: impl ConnectionLike + Clone + Send + Sync + 'static,
-    ) -> Self {
+    pub fn connection(mut self, connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
         self.target = Target::Given(Arc::new(Shared(connection)));
         self
     }
@@ -224,9 +221,8 @@ impl RedisStorageBuilder {
 
     async fn connect(&self) -> Result<(Arc<dyn Link>, String)> {
         match &self.target {
-            Target::Unset => Err(error(ErrorKind::Config, "connect").with_message(
-                "no server is named: give the builder a URL, a client or a connection",
-            )),
+            Target::Unset => Err(error(ErrorKind::Config, "connect")
+                .with_message("no server is named: give the builder a URL, a client or a connection")),
             Target::Given(link) => Ok((Arc::clone(link), "own connection".to_owned())),
             Target::Client(client) => Ok((self.manage(client.clone()).await?, "own client".to_owned())),
             Target::Cluster(client) => Ok((self.cluster(client.clone()), "own cluster client".to_owned())),

@@ -136,8 +136,7 @@ impl RedisStorageBuilder {
                 Ok(self.cluster(builder.build().map_err(invalid)?))
             }
             Kind::Sentinel { master, username, password } => {
-                let new =
-                    SentinelClientBuilder::new(server.addresses(), master, SentinelServerType::Master);
+                let new = SentinelClientBuilder::new(server.addresses(), master, SentinelServerType::Master);
                 let mut builder = new.map_err(invalid)?.set_client_to_redis_db(server.database);
                 if let Some(username) = &server.username {
                     builder = builder.set_client_to_redis_username(username);
@@ -201,6 +200,5 @@ impl RedisStorageBuilder {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
-    fs::read(file)
-        .map_err(|cause| config(format!("{} cannot be read", file.display())).with_source(cause))
+    fs::read(file).map_err(|cause| config(format!("{} cannot be read", file.display())).with_source(cause))
 }

@@ -44,10 +44,7 @@ fn explain(cause: &RedisError) -> (ErrorKind, Option<&'static str>) {
             );
         }
         Cause::Server(Server::ClusterDown) => {
-            return (
-                ErrorKind::Unavailable,
-                Some("the cluster is down: not all of its slots are served"),
-            );
+            return (ErrorKind::Unavailable, Some("the cluster is down: not all of its slots are served"));
         }
         Cause::Server(Server::BusyLoading) => {
             return (ErrorKind::Unavailable, Some("the server is loading its data"));
@@ -58,7 +55,8 @@ fn explain(cause: &RedisError) -> (ErrorKind, Option<&'static str>) {
                 Some("the server is one of a cluster: connect with a redis-cluster:// URL"),
             );
         }
-        Cause::Server(Server::MasterDown | Server::TryAgain | Server::Ask) | Cause::ClusterConnectionNotFound => {
+        Cause::Server(Server::MasterDown | Server::TryAgain | Server::Ask)
+        | Cause::ClusterConnectionNotFound => {
             return (ErrorKind::Unavailable, None);
         }
         _ => {}
@@ -82,10 +80,11 @@ fn by_text(cause: &RedisError) -> (ErrorKind, Option<&'static str>) {
     let code = cause.code().unwrap_or_default();
     let detail = cause.detail().unwrap_or_default();
     let says = |word: &str| code == word || detail.contains(word);
-    if says("WRONGPASS") || says("NOAUTH") {
+    if says("WRONGPASS") || says("NOAUTH") || detail.contains("unauthenticated") {
         return DENIED;
     }
-    if says("NOPERM") || detail.contains("ACL failure") || detail.contains("no permissions") {
+    let refused = ["ACL failure", "no permissions", "can't run this command", "can't access"];
+    if says("NOPERM") || refused.iter().any(|words| detail.contains(words)) {
         return NO_PERMISSION;
     }
     if says("READONLY") || detail.contains("read only replica") {
@@ -104,7 +103,10 @@ fn by_text(cause: &RedisError) -> (ErrorKind, Option<&'static str>) {
         return (ErrorKind::Unavailable, None);
     }
     if detail.contains("unknown command") {
-        return (ErrorKind::Incompatible, Some("the server lacks a command: Redis 6.2, or Valkey, is needed"));
+        return (
+            ErrorKind::Incompatible,
+            Some("the server lacks a command: Redis 6.2, or Valkey, is needed"),
+        );
     }
     (ErrorKind::Other, None)
 }

@@ -10,7 +10,7 @@ use crate::{
     reply::{array, bytes, epoch_parts, millis, number, text, unexpected, variant},
     schema::{SHARDS, Shard, hex, unhex},
     script::{CLEAR, COUNT, Call, LIST, SWEEP},
-    storage::{HEAD_MAX, Inner},
+    storage::Inner,
     tags::SHARDS_AT_ONCE,
 };
 
@@ -68,7 +68,6 @@ impl Inner {
             .arg(millis(now))
             .arg(stored_before(filter))
             .arg(size)
-            .arg(HEAD_MAX)
             .arg(filter.tag.map(|tag| hex(tag.as_bytes())).unwrap_or_default())
     }
 

@@ -117,3 +117,14 @@ impl Call {
         command
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::storage::{HEAD_MAX, INLINE_ENCODED_MAX};
+
+    #[test]
+    fn the_bounds_are_those_of_the_scripts() {
+        let line = format!("local HEAD_MAX, INLINE_MAX = {HEAD_MAX}, {INLINE_ENCODED_MAX}\n");
+        assert!(super::LOOKUP.text.contains(&line), "{line}");
+    }
+}

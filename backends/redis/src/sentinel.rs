@@ -3,8 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
-    aio::MultiplexedConnection,
-    sentinel::SentinelClient,
+    aio::MultiplexedConnection, sentinel::SentinelClient,
 };
 use tokio::sync::Mutex;
 
@@ -65,8 +64,5 @@ impl Link for Sentinel {
 }
 
 fn is_no_master(cause: &RedisError) -> bool {
-    matches!(
-        cause.kind(),
-        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-    )
+    matches!(cause.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
 }

@@ -24,10 +24,11 @@ use crate::{
     script::{Call, LOOKUP, PROBE, REMOVE},
 };
 
-/// The largest encoded head that is stored or read back.
+/// The largest encoded head that is stored or read back; `common.lua` has it, too.
 pub(crate) const HEAD_MAX: u64 = 1024 * 1024;
 
 /// The largest encoded inline body that is stored or read back: plaintext, and as much again for its encoding.
+/// `common.lua` has it, too.
 pub(crate) const INLINE_ENCODED_MAX: u64 = 2 * INLINE_MAX as u64 + 4096;
 
 /// How many removals a shard remembers one by one. Beyond, all lookups before are too old to commit.
@@ -115,8 +116,6 @@ impl Storage for RedisStorage {
             .arg(fresh)
             .arg(duration_millis(inner.limits.max_write))
             .arg(inner.memory())
-            .arg(HEAD_MAX)
-            .arg(INLINE_ENCODED_MAX)
             .arg(INLINE_TOTAL as u64)
             .arg(shard.bodies());
         let mut values = array(inner.run(call, "lookup").await?);

@@ -65,7 +65,9 @@ fn place(server: &mut Server, location: &str) -> Result<()> {
     let hosts = hosts.split(',').map(|host| host_and_port(host, default_port));
     server.hosts = hosts.collect::<Result<_>>()?;
     if matches!(server.kind, Kind::Single) && server.hosts.len() > 1 {
-        return Err(config("several hosts are a cluster or sentinels: write redis-cluster:// or redis-sentinel://"));
+        return Err(config(
+            "several hosts are a cluster or sentinels: write redis-cluster:// or redis-sentinel://",
+        ));
     }
     let database = match &server.kind {
         Kind::Sentinel { .. } => path.split_once('/').map_or("", |(_, database)| database),
@@ -184,13 +186,14 @@ fn size(name: &str, value: &str) -> Result<u64> {
 fn duration(name: &str, value: &str) -> Result<Duration> {
     let units_of = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
     units(value, &units_of).map(Duration::from_millis).ok_or_else(|| {
-        config(format!("{name}={value:?} in the Redis URL is no duration: write as 500ms, 5s, 10m, 12h or 30d"))
+        config(format!(
+            "{name}={value:?} in the Redis URL is no duration: write as 500ms, 5s, 10m, 12h or 30d"
+        ))
     })
 }
 
 fn units(value: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let (digits, unit) =
-        units.iter().find_map(|(suffix, unit)| Some((value.strip_suffix(suffix)?, unit)))?;
+    let (digits, unit) = units.iter().find_map(|(suffix, unit)| Some((value.strip_suffix(suffix)?, unit)))?;
     digits.parse::<u64>().ok()?.checked_mul(*unit)
 }
 
@@ -204,4 +207,82 @@ fn flag(name: &str, value: &str) -> Result<bool> {
 
 fn config(message: impl Into<Cow<'static, str>>) -> Error {
     error(ErrorKind::Config, "url").with_message(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(url: &str) -> Server {
+        match RedisStorageBuilder::from_url(url).unwrap().target {
+            Target::Server(server) => server,
+            _ => panic!("{url} names no server"),
+        }
+    }
+
+    #[test]
+    fn each_form_names_its_servers() {
+        for (url, shown) in [
+            ("redis://localhost", "redis://localhost:6379/0"),
+            ("redis://u:p@h:7/3?namespace=a", "redis://h:7/3"),
+            ("rediss://h/?db=4", "rediss://h:6379/4"),
+            ("valkeys://[::1]:7", "rediss://::1:7/0"),
+            ("redis+unix:///run/my%20redis.sock", "redis+unix:///run/my redis.sock"),
+            ("redis-cluster://u:p@a,b:7,c/", "redis-cluster://a:6379,b:7,c:6379"),
+            ("rediss-cluster://a", "rediss-cluster://a:6379"),
+            ("redis-sentinel://:p@a,b:7/main/2", "redis-sentinel://a:26379,b:7/main/2"),
+        ] {
+            assert_eq!(server(url).to_string(), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_decoded_and_not_shown() {
+        let url = "redis://us%40er:p%3Aa%2Fs%25s@h/";
+        let found = server(url);
+        assert_eq!(found.username.as_deref(), Some("us@er"));
+        assert_eq!(found.password.as_deref(), Some("p:a/s%s"));
+        let shown = format!("{:?}", RedisStorageBuilder::from_url(url).unwrap());
+        assert!(!shown.contains("us@er") && !shown.contains("p:a"), "{shown}");
+        let named = "redis-sentinel://a/m?password=one&sentinel_password=two&sentinel_user=three";
+        let Kind::Sentinel { username, password, .. } = server(named).kind else { panic!() };
+        assert_eq!((username.as_deref(), password.as_deref()), (Some("three"), Some("two")));
+    }
+
+    #[test]
+    fn parameters_are_taken_or_named() {
+        let query = "prefix=a&max_entry_size=2MiB&max_retention=30d&clock_skew=5s&timeout=500ms&lazy=true";
+        let shown = format!("{:?}", RedisStorageBuilder::from_url(&format!("redis://h?{query}")).unwrap());
+        for part in ["2097152", "2592000s", "clock_skew: 5s", "timeout: 500ms", "lazy: true", "prefix: \"a\""]
+        {
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+        for (url, part) in [
+            ("redis://h?ttl=1", "known are namespace"),
+            ("redis://h?timeout=5", "no duration"),
+            ("redis://h?max_entry_size=1GB", "no size"),
+            ("redis://h?lazy=1", "true nor false"),
+            ("redis://h?db=1&db=2", "twice"),
+            ("redis://h?cert=a.pem", "go together"),
+            ("redis://h?sentinel_user=a", "means nothing"),
+            ("redis-cluster://h?db=1", "means nothing"),
+            ("redis-cluster://h/1", "no numbered databases"),
+            ("redis://a,b", "redis-cluster://"),
+            ("redis-sentinel://h", "names the master"),
+            ("redis://h:x", "the port"),
+            ("redis://h/x", "the path"),
+            ("redis://", "no host"),
+            ("redis://h#f", "no fragment"),
+            ("postgres://h", "none of redis://"),
+            ("redis:h", "begins with one of"),
+            ("redis://h?namespace=A", "is no namespace"),
+        ] {
+            let error = RedisStorageBuilder::from_url(url).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{url}");
+            assert!(error.to_string().contains(part), "{url}: {error}");
+        }
+        // A password with an unencoded '/' lands in places where a number is expected.
+        let error = RedisStorageBuilder::from_url("redis://u:top/secret@h/").unwrap_err();
+        assert!(!error.to_string().contains("secret") && !error.to_string().contains("top"), "{error}");
+    }
 }

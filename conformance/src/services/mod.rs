@@ -31,10 +31,12 @@ mod docker;
 pub mod postgres;
 mod process;
 pub mod redis;
+mod trials;
 
 #[cfg(feature = "docker")]
 pub use docker::Container;
 pub use process::Process;
+pub use trials::Trials;
 
 /// How long a service may take until it answers.
 pub const PATIENCE: Duration = Duration::from_secs(60);

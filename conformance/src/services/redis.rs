@@ -1,4 +1,4 @@
-//! Redis, or Valkey: one server, one with a password, one with TLS, a cluster of three.
+//! Redis, or Valkey: one server, one with a password, one with TLS, a cluster of three, a replicated pair.
 
 use std::{
     io::{Read as _, Write as _},
@@ -36,6 +36,13 @@ pub fn tls() -> Service {
 #[must_use]
 pub fn cluster() -> Service {
     find(&Cluster)
+}
+
+/// A master, a replica of it and a sentinel: `redis-sentinel://127.0.0.1:PORT/mymaster`. Its first
+/// [process](Service::process) is the master.
+#[must_use]
+pub fn sentinel() -> Service {
+    find(&Sentinel)
 }
 
 const REMEDY: &str = "install redis-server or valkey-server";
@@ -143,6 +150,45 @@ impl Recipe for Cluster {
     }
 }
 
+struct Sentinel;
+
+impl Recipe for Sentinel {
+    fn variable(&self) -> &'static str {
+        "CONFORMANCE_REDIS_SENTINEL_URL"
+    }
+
+    fn remedy(&self) -> &'static str {
+        REMEDY
+    }
+
+    fn start(&self) -> Result<Running, NotStarted> {
+        let (master_port, master) = server(&[])?;
+        let (replica_port, replica) =
+            server(&["--replicaof", &format!("127.0.0.1 {master_port}"), "--repl-diskless-sync-delay", "0"])?;
+        for _ in 0..3000 {
+            if ask(replica_port, "INFO replication").contains("master_link_status:up") {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let directory = directory()?;
+        let port = free_port()?;
+        let settings = directory.path().join("sentinel.conf");
+        let lines = format!(
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor mymaster 127.0.0.1 {master_port} 1\n\
+             sentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 5000\n",
+            directory.path().display()
+        );
+        std::fs::write(&settings, lines).map_err(|e| NotStarted::failed("sentinel.conf", e))?;
+        let mut command = Command::new(program()?);
+        command.arg(&settings).arg("--sentinel");
+        let knows = || ask(port, "SENTINEL replicas mymaster").contains(&format!("{replica_port}"));
+        let sentinel = Process::start(command, directory)?.until_ready(knows)?;
+        let running = Running::new(format!("redis-sentinel://127.0.0.1:{port}/mymaster"));
+        Ok(running.with(master).with(replica).with(sentinel))
+    }
+}
+
 fn program() -> Result<PathBuf, NotStarted> {
     binary(&["redis-server", "valkey-server"], &["/usr/sbin", "/usr/local/bin"])
 }
@@ -154,13 +200,25 @@ fn command(program: &Path, directory: &Path, port: u16) -> Command {
     command
 }
 
+/// A server on that port, empty: what a restart of one brings.
+///
+/// # Errors
+/// [`NotStarted::Missing`] when it is not installed, [`NotStarted::Failed`] when it does not start.
+pub fn on_port(port: u16) -> Result<Process, NotStarted> {
+    started(port, &[])
+}
+
 fn server(settings: &[&str]) -> Result<(u16, Process), NotStarted> {
+    let port = free_port()?;
+    Ok((port, started(port, settings)?))
+}
+
+fn started(port: u16, settings: &[&str]) -> Result<Process, NotStarted> {
     let program = program()?;
     let directory = directory()?;
-    let port = free_port()?;
     let mut command = command(&program, directory.path(), port);
     command.args(settings);
-    Ok((port, Process::start(command, directory)?.until_ready(|| answers(port))?))
+    Process::start(command, directory)?.until_ready(|| answers(port))
 }
 
 /// Shares the slots out, and waits until each of the three sees the cluster whole.

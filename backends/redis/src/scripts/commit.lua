@@ -19,7 +19,7 @@ end
 
 local variants, _, stale = variants_of(s, KEYS[1])
 local current = variants and variants[id]
-local live = current and is_live(s, current, now) and is_whole(c.bodies, current)
+local live = current and is_live(s, current, now) and is_whole(KEYS[1], c.bodies, current)
 local at, was = num(s.n), '0'
 if kind == 'k' then
   if not live or current.body ~= body or current.head ~= counter then return { 'version' } end

@@ -4,6 +4,9 @@
 -- of bodies that are due to be deleted (sorted set by time), a hash a resource, a hash a stored body. Numbers
 -- are milliseconds since 1970, or counts: below 2^53, where Lua's are exact.
 
+-- The largest encoded head, and the largest encoded inline body.
+local HEAD_MAX, INLINE_MAX = 1048576, 135168
+
 local function num(n) return string.format('%.0f', n) end
 
 -- Takes out of the way what another program put in the place of our key.
@@ -55,7 +58,7 @@ local function variant_of(id, meta)
   if not meta then return nil end
   local body, head, kind, frames, len, stored, dead, limit, at, i, tags =
     string.match(meta, '^(%x+) (%d+) ([is]) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%x*)$')
-  if not body or #body ~= 32 or #tags % 32 ~= 0 then return nil end
+  if not body or #body ~= 32 or #tags % 32 ~= 0 or tonumber(frames) == 0 then return nil end
   return { id = id, body = body, head = head, kind = kind, frames = tonumber(frames), len = tonumber(len),
     stored = tonumber(stored), dead = tonumber(dead), limit = tonumber(limit), at = tonumber(at), i = i,
     tags = tags, meta = meta }
@@ -66,9 +69,14 @@ local function is_live(s, v, now)
   return v.dead > now and (v.i == '0' or v.i == s.i)
 end
 
--- Whether its stored body is there as it was written: the server may have evicted it.
-local function is_whole(bodies, v)
-  return v.kind == 'i' or redis.pcall('HLEN', bodies .. v.body) == v.frames + 1
+-- Whether head and body are there as they were written, and not too large to answer with: the server may have
+-- evicted a stored body, and another program written to it.
+local function is_whole(resource, bodies, v)
+  local head = redis.call('HSTRLEN', resource, 'h' .. v.id)
+  if head == 0 or head > HEAD_MAX then return false end
+  if v.kind == 's' then return redis.pcall('HLEN', bodies .. v.body) == v.frames + 1 end
+  local body = redis.call('HSTRLEN', resource, 'b' .. v.id)
+  return body > 0 and body <= INLINE_MAX
 end
 
 -- The variants of a resource by id, `false` for garbage, and how many are garbage; nil where the key itself is

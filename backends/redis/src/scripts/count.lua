@@ -1,7 +1,7 @@
 -- A page of the count of the live entries of a shard, as `list.lua`.
 -- KEYS: state, index, tag index. Returns: where to go on (or ''), entries, bytes.
 local now, before, page = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local c, tag, after = { resources = ARGV[1] }, ARGV[6], ARGV[7]
+local c, tag, after = { resources = ARGV[1] }, ARGV[5], ARGV[6]
 local s = state_of(KEYS[1])
 if not s then return { '', 0, '0' } end
 local names, next_after = names_after(KEYS[2], KEYS[3], tag, after, page)

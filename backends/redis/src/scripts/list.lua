@@ -1,7 +1,7 @@
 -- A page of the live entries of a shard: by its index, or by the tag index where a tag is named.
 -- KEYS: state, index, tag index. Returns: where to go on (or ''), garbage, then key, variant, meta, head of each.
-local now, before, page, head_max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local c, tag, after = { resources = ARGV[1] }, ARGV[6], ARGV[7]
+local now, before, page = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local c, tag, after = { resources = ARGV[1] }, ARGV[5], ARGV[6]
 local s = state_of(KEYS[1])
 if not s then return { '', 0 } end
 local names, next_after = names_after(KEYS[2], KEYS[3], tag, after, page)
@@ -12,7 +12,7 @@ for _, name in ipairs(names) do
   local v = indexed(c, s, key, id)
   if v and is_live(s, v, now) and v.stored < before then
     local size = redis.call('HSTRLEN', c.resources .. key, 'h' .. id)
-    if size > 0 and size <= head_max then
+    if size > 0 and size <= HEAD_MAX then
       local at = #reply
       reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] =
         key, id, v.meta, redis.call('HGET', c.resources .. key, 'h' .. id)

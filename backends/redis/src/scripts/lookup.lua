@@ -1,9 +1,9 @@
 -- The live variants of a resource, and what its ticket needs.
--- KEYS: resource, state. ARGV: now, a new epoch, max_write, how long removals are remembered (ms), the bounds of a
--- head, of an encoded inline body, of all inline bodies, the prefix of bodies.
+-- KEYS: resource, state. ARGV: now, a new epoch, max_write, how long removals are remembered, the most bytes of
+-- inline bodies, what the keys of bodies begin with.
 -- Returns: epoch, removals, garbage, then variant, meta, head, inline body of each.
 local now, max_write, memory = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local head_max, inline_max, inline_left = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local inline_left = tonumber(ARGV[5])
 local s = state_of(KEYS[2])
 if not s then
   -- Without one there can be no ticket, and what the shard holds is out of sight.
@@ -20,23 +20,17 @@ if s.x < now + max_write then last_until(s, now + memory) end
 local variants, garbage = variants_of(s, KEYS[1])
 local reply = { s.e, num(s.n), garbage }
 for id, v in pairs(variants or {}) do
-  if v and is_live(s, v, now) and is_whole(ARGV[8], v) then
-    local head, inline = 'h' .. id, 'b' .. id
-    local size = redis.call('HSTRLEN', KEYS[1], head)
-    local sound, body = size > 0 and size <= head_max, false
-    if v.kind == 'i' then
-      local bytes = redis.call('HSTRLEN', KEYS[1], inline)
-      sound = sound and bytes > 0 and bytes <= inline_max
-      if sound and v.len <= inline_left then
+  if v and is_live(s, v, now) then
+    if is_whole(KEYS[1], ARGV[6], v) then
+      local body = false
+      if v.kind == 'i' and v.len <= inline_left then
         inline_left = inline_left - v.len
-        body = redis.call('HGET', KEYS[1], inline)
+        body = redis.call('HGET', KEYS[1], 'b' .. id)
       end
-    end
-    if sound then
       local at = #reply
       reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] =
-        id, v.meta, redis.call('HGET', KEYS[1], head), body
-    else
+        id, v.meta, redis.call('HGET', KEYS[1], 'h' .. id), body
+    elseif v.kind == 'i' or redis.pcall('HLEN', ARGV[6] .. v.body) ~= 0 then
       garbage = garbage + 1
     end
   end

@@ -23,8 +23,7 @@ impl Server {
             let mut connection = ClusterClient::new(nodes)?.get_async_connection().await?;
             return Ok(command.query_async(&mut connection).await?);
         }
-        let mut connection =
-            redis::Client::open(&*self.0)?.get_multiplexed_async_connection().await?;
+        let mut connection = redis::Client::open(&*self.0)?.get_multiplexed_async_connection().await?;
         Ok(command.query_async(&mut connection).await?)
     }
 }
@@ -41,7 +40,6 @@ impl Subject for Server {
         Some(self)
     }
 }
-
 
 #[async_trait]
 impl RawStore for Server {

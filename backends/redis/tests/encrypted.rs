@@ -1,0 +1,40 @@
+//! TLS: an authority of our own, and what does not trust it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/entries.rs"]
+mod entries;
+
+use cache_api::Storage as _;
+use cache_backend_redis::RedisStorage;
+use cache_conformance::services::{Trials, redis as servers};
+use entries::{is_stored, key, put, start};
+
+fn main() -> std::process::ExitCode {
+    let service = servers::tls();
+    let url = service.url().unwrap_or_default().to_owned();
+    let trials = Trials::new("redis-tls", service.presence());
+    trials.case("own_authority", || own_authority(url)).run()
+}
+
+async fn own_authority(url: String) {
+    let storage = RedisStorage::from_url(&url).await.unwrap();
+    assert!(is_stored(&put(&storage, key(1), vec![1; 60_000], &[], start()).await.unwrap()));
+    assert_eq!(storage.lookup(&key(1), start()).await.unwrap().variants().len(), 1);
+    let without = url.split('?').next().unwrap();
+    let error = RedisStorage::from_url(without).await.unwrap_err();
+    assert!(error.to_string().starts_with("redis: connect: "), "{error}");
+    let plain = without.replace("rediss://", "redis://");
+    let error = RedisStorage::from_url(&format!("{plain}?timeout=1s")).await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    let error = RedisStorage::from_url(&format!("{plain}?ca=/nowhere.pem")).await.unwrap_err();
+    assert!(error.to_string().contains("rediss://"), "{error}");
+    let error = RedisStorage::from_url(&format!("{without}?ca=/nowhere.pem")).await.unwrap_err();
+    assert!(error.to_string().contains("/nowhere.pem"), "{error}");
+}
