@@ -256,6 +256,38 @@ async fn a_body_that_breaks_off_in_the_store_is_continued_from_the_origin() {
 }
 
 #[tokio::test]
+async fn a_part_that_breaks_off_in_the_store_is_continued_where_it_lies_in_the_whole() {
+    for ranges in [true, false] {
+        let storage = Faulty::new();
+        let whole = pattern(3_000_000);
+        let origin = Origin::new({
+            let whole = whole.clone();
+            move |nth, request| {
+                let fields = [("cache-control", "max-age=60"), ("etag", "\"a\"")];
+                let range = request.headers["range"].to_str().unwrap().strip_prefix("bytes=").unwrap();
+                let (first, last) = range.split_once('-').unwrap();
+                let reply = if nth == 0 || ranges {
+                    let bytes = whole.slice(first.parse::<usize>().unwrap()..=last.parse().unwrap());
+                    let range = format!("bytes {range}/{}", whole.len());
+                    Reply::new(206, &[fields[0], fields[1], ("content-range", &range)], bytes)
+                } else {
+                    Reply::new(200, &fields, whole.clone())
+                };
+                async { Ok(reply) }
+            }
+        });
+        let bench = Bench::with(origin, Arc::new(storage.clone()), |builder| builder);
+        let part = |range| support::with_field(get(), "range", range);
+        assert!(bench.send(part("bytes=100000-2899999")).await.body == whole.slice(100_000..2_900_000));
+        let hit = bench.engine.handle(part("bytes=300000-2799999")).await.unwrap();
+        assert_eq!(hit.info.source, Source::Store);
+        storage.set("read", Some(Fault::Error(ErrorKind::Unavailable)));
+        assert!(Got::of(hit).await.unwrap().body == whole.slice(300_000..2_800_000), "{ranges}");
+        assert_eq!(bench.origin.received(1)["if-range"], "\"a\"");
+    }
+}
+
+#[tokio::test]
 async fn garbage_in_the_store_is_a_miss() {
     let storage = Faulty::new();
     let (bench, whole) = bench(&storage, 100);
