@@ -2,6 +2,10 @@ use std::io;
 
 use cache_api::{Error, ErrorKind};
 
+/// A prepared statement of another client is there, or ours is not.
+const SHARED_EXISTS: &str = "42P05";
+const SHARED_MISSING: &str = "26000";
+
 /// An error of this backend.
 pub(crate) fn error(kind: ErrorKind, operation: &'static str) -> Error {
     Error::new(kind, operation).with_backend("postgres")
@@ -12,6 +16,10 @@ pub(crate) fn failed(operation: &'static str, cause: sqlx::Error) -> Error {
     let error = error(kind(&cause), operation);
     let error = match code(&cause).as_deref() {
         Some("HC001") => stricter(operation),
+        Some(SHARED_EXISTS | SHARED_MISSING) => error.with_message(
+            "a pooler between shares the server's connections and knows no prepared statements: set \
+             prepared_statements to false, or update it (PgBouncer 1.21, max_prepared_statements)",
+        ),
         Some("42501") => error.with_message(
             "the role lacks a permission on the cache's schema: give it the GRANTs of the crate's README",
         ),
@@ -45,7 +53,7 @@ pub(crate) fn kind(cause: &sqlx::Error) -> ErrorKind {
         };
     };
     match (code.get(..2).unwrap_or_default(), &*code) {
-        (_, "HC001" | "3D000") => ErrorKind::Config,
+        (_, "HC001" | "3D000" | SHARED_EXISTS | SHARED_MISSING) => ErrorKind::Config,
         (_, "42501") | ("28", _) => ErrorKind::Denied,
         (_, "42P01" | "42883" | "42703" | "3F000") => ErrorKind::Incompatible,
         (_, "53100" | "54000") => ErrorKind::Full,

@@ -23,6 +23,9 @@ pub(crate) const FRAME_MAX: usize = 2 * cache_api::FRAME_SIZE + 4096;
 /// The largest encoded inline body that is stored or read back.
 pub(crate) const INLINE_ENCODED_MAX: usize = 2 * cache_api::INLINE_MAX + 4096;
 
+/// The most bytes of encoded inline bodies that one lookup reads back.
+pub(crate) const INLINE_ENCODED_TOTAL: usize = 2 * cache_api::INLINE_TOTAL + 4096 * cache_api::MAX_VARIANTS;
+
 /// Nanoseconds since 1970, saturating: the years 1677 to 2262.
 pub(crate) fn nanos(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {

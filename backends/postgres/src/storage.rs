@@ -19,7 +19,10 @@ use tokio::sync::OnceCell;
 use crate::{
     PostgresStorageBuilder, bodies, commit,
     connections::{Connections, Repeat},
-    row::{self, HEAD_MAX, INLINE_ENCODED_MAX, Query, duration_nanos, get, nanos, signed, total},
+    row::{
+        self, HEAD_MAX, INLINE_ENCODED_MAX, INLINE_ENCODED_TOTAL, Query, duration_nanos, get, nanos, signed,
+        total,
+    },
     schema::Schema,
     statements::{Statement, Statements},
 };
@@ -146,6 +149,7 @@ impl Storage for PostgresStorage {
                 .bind(signed(MAX_VARIANTS))
                 .bind(signed(HEAD_MAX))
                 .bind(signed(INLINE_ENCODED_MAX))
+                .bind(signed(INLINE_ENCODED_TOTAL))
         });
         Ok(inner.resource(key, &rows.await?, now))
     }

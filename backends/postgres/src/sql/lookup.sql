@@ -4,7 +4,8 @@ SELECT s.epoch, s.purges, r.generation, v.id,
     v.variant, v.body, v.heads, v.stored, v.frames, v.len, v.stored_at, v.dead_at, v.limit_at,
     CASE WHEN octet_length(v.tags) <= $5 THEN v.tags END,
     CASE WHEN octet_length(c.head) <= $5 THEN c.head END,
-    CASE WHEN octet_length(c.inline) <= $6 THEN c.inline END
+    CASE WHEN octet_length(c.inline) <= $6
+        AND sum(octet_length(c.inline)) OVER (ROWS UNBOUNDED PRECEDING) <= $7 THEN c.inline END
 FROM http_cache.namespace s
 LEFT JOIN http_cache.resource r ON r.namespace = s.id AND r.key = $2
 LEFT JOIN http_cache.variant v ON v.resource = r.id AND v.dead_at > $3
