@@ -22,7 +22,7 @@ use crate::{
 const FRAME_MAX: usize = 2 * FRAME_SIZE + 4096;
 
 /// How many frames one round trip reads: a script's answer lies in the server's memory as a whole.
-const FRAMES_AT_ONCE: usize = 16;
+const FRAMES_AT_ONCE: u32 = 16;
 
 pub(crate) async fn read(
     inner: &Inner,
@@ -32,8 +32,9 @@ pub(crate) async fn read(
 ) -> Result<Vec<Frame>> {
     let shard = inner.keys.of(key);
     let mut all = Vec::new();
-    for from in frames.clone().step_by(FRAMES_AT_ONCE) {
-        let to = frames.end.min(from.saturating_add(FRAMES_AT_ONCE as u32));
+    let mut from = frames.start;
+    while from < frames.end {
+        let to = frames.end.min(from.saturating_add(FRAMES_AT_ONCE));
         let call = Call::new(&READ, [shard.body(&body), shard.resource(key)])
             .arg(body.to_string())
             .arg(u64::from(from))
@@ -44,6 +45,7 @@ pub(crate) async fn read(
         if all.len() != (frames.start..to).len() {
             return Err(error(ErrorKind::Gone, "read"));
         }
+        from = to;
     }
     Ok(all)
 }

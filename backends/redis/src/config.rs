@@ -6,7 +6,7 @@ use std::{
 };
 
 use cache_api::{ErrorKind, Limits, Namespace, Result};
-use redis::aio::ConnectionLike;
+use redis::{Client, aio::ConnectionLike, cluster::ClusterClient};
 
 use crate::{
     RedisStorage,
@@ -98,14 +98,14 @@ impl RedisStorageBuilder {
     }
 
     /// Works over a client of the user's own: where and who it says, with the time limits of this builder.
-    pub fn client(mut self, client: redis::Client) -> Self {
-        self.target = Target::Client(client);
+    pub fn client(mut self, client: Client) -> Self {
+        self.target = Target::Client(Box::new(client));
         self
     }
 
     /// Works over a cluster client of the user's own, with its time limits.
-    pub fn cluster_client(mut self, client: redis::cluster::ClusterClient) -> Self {
-        self.target = Target::Cluster(client);
+    pub fn cluster_client(mut self, client: ClusterClient) -> Self {
+        self.target = Target::Cluster(Box::new(client));
         self
     }
 
@@ -224,8 +224,12 @@ impl RedisStorageBuilder {
             Target::Unset => Err(error(ErrorKind::Config, "connect")
                 .with_message("no server is named: give the builder a URL, a client or a connection")),
             Target::Given(link) => Ok((Arc::clone(link), "own connection".to_owned())),
-            Target::Client(client) => Ok((self.manage(client.clone()).await?, "own client".to_owned())),
-            Target::Cluster(client) => Ok((self.cluster(client.clone()), "own cluster client".to_owned())),
+            Target::Client(client) => {
+                Ok((self.manage(Client::clone(client)).await?, "own client".to_owned()))
+            }
+            Target::Cluster(client) => {
+                Ok((self.cluster(ClusterClient::clone(client)), "own cluster client".to_owned()))
+            }
             Target::Server(server) => Ok((self.server(server).await?, server.to_string())),
         }
     }

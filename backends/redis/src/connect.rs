@@ -21,8 +21,8 @@ use crate::{
 pub(crate) enum Target {
     Unset,
     Given(Arc<dyn Link>),
-    Client(Client),
-    Cluster(ClusterClient),
+    Client(Box<Client>),
+    Cluster(Box<ClusterClient>),
     Server(Server),
 }
 

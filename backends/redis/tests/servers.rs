@@ -332,8 +332,8 @@ async fn full_server() {
     storage.abilities().tags.unwrap().purge(&[TagDigest::of("z")], now).await.unwrap();
     let mut connection = raw(&service).await;
     let _: redis::Value = ask(&mut connection, &["CONFIG", "SET", "maxmemory", "1mb"]).await;
-    let failure = put(&storage, key(2), vec![1; 10], &[], now).await.is_full_or_refused();
-    assert!(failure, "expected a full server to refuse a write");
+    let written = put(&storage, key(2), vec![1; 10], &[], now).await;
+    assert!(is_full_or_refused(written), "expected a full server to refuse a write");
     let found = storage.lookup(&key(1), now).await.unwrap();
     assert_eq!(found.variants().len(), 1);
     let error = stored(&storage, found.ticket(), 1, 10, now).await.unwrap_err();
@@ -342,19 +342,13 @@ async fn full_server() {
     assert!(storage.lookup(&key(1), now).await.unwrap().variants().is_empty());
     let late = entry(key(1), "late", now);
     let committed = storage.commit(found.ticket(), late, Change::Put(inline(vec![1])), now).await;
-    assert!(committed.is_full_or_refused());
+    assert!(is_full_or_refused(committed));
 }
 
-trait IsFull {
-    fn is_full_or_refused(self) -> bool;
-}
-
-impl IsFull for cache_api::Result<Committed> {
-    fn is_full_or_refused(self) -> bool {
-        match self {
-            Ok(committed) => matches!(committed, Committed::Refused(_)),
-            Err(error) => error.kind() == ErrorKind::Full,
-        }
+fn is_full_or_refused(committed: cache_api::Result<Committed>) -> bool {
+    match committed {
+        Ok(committed) => matches!(committed, Committed::Refused(_)),
+        Err(error) => error.kind() == ErrorKind::Full,
     }
 }
 
