@@ -51,3 +51,7 @@ nextest:
 # The example of the README, twice.
 quickstart:
     scripts/gate quickstart
+
+# The public suite of cache tests, in both modes; CACHE_TESTS_DIR names a checkout newer than the release on npm.
+cache-tests:
+    scripts/gate cache-tests

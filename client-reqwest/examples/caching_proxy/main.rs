@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use client_reqwest::{Mode, Options};
+use client_reqwest::{Mode, Options, SetCookie};
 use http::HeaderName;
 use reqwest::Url;
 use service::Proxy;
@@ -70,6 +70,8 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         Users::Shared => Mode::Shared,
     });
     options = options.stale_if_error(args.stale_if_error.map(Duration::from_secs));
+    // RFC 9111 §7.3 leaves cookies to the origin, and this one knows that it stands behind a cache.
+    options = options.set_cookie(SetCookie::Explicit);
     if args.targeted {
         options = options.targeted([HeaderName::from_static("cdn-cache-control")]);
     }

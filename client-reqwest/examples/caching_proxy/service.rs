@@ -1,12 +1,14 @@
 //! The proxy itself. It changes nothing of what passes: that is the cache's business.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use client_reqwest::cache_api::DefaultKey;
 use client_reqwest::redirect::Policy;
 use client_reqwest::{CachedClient, Options};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
@@ -40,6 +42,9 @@ impl Proxy {
         let client = CachedClient::builder()
             .options(options)
             .storage_url(storage)
+            // A private proxy has one user, and a shared one goes by what the origin says: no field counts but those
+            // that `Vary` names.
+            .key_fn(Arc::new(DefaultKey::new()))
             .redirect(Policy::none())
             .no_gzip()
             .no_brotli()
