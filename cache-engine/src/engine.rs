@@ -93,7 +93,7 @@ impl<N: Network> Engine<N> {
     /// [`Error::Storage`] when the storage failed and the engine is set to fail closed.
     pub async fn handle(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
-        let Some(store) = inner.store.as_ref().filter(|_| !inner.closing.is_cancelled()) else {
+        let Some(store) = inner.open_store() else {
             return inner.past(None, request).await;
         };
         let Some(key) = inner.key_of(store, &request).await else {
@@ -151,9 +151,18 @@ impl<N: Network> Engine<N> {
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.clock
     }
+
+    pub(crate) fn inner(&self) -> &Inner<N> {
+        &self.0
+    }
 }
 
 impl<N: Network> Inner<N> {
+    /// The store, until the engine is closed.
+    pub(crate) fn open_store(&self) -> Option<&Store> {
+        self.store.as_ref().filter(|_| !self.closing.is_cancelled())
+    }
+
     pub(crate) fn options(&self, request: &Request<N::Body>) -> &Options {
         if request.tenant.is_some() { &self.scoped } else { &self.options }
     }
@@ -296,6 +305,7 @@ impl<N: Network> Inner<N> {
                     let ask = Ask::default();
                     let mut before = before;
                     before.forward = Some(policy::Forward::Miss);
+                    before.reasons = policy::Reason::Unreadable.into();
                     let expedition = Expedition {
                         inner: Arc::clone(self),
                         store: store.clone(),

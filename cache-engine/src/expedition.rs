@@ -155,7 +155,7 @@ impl<N: Network> Expedition<N> {
             self.inner.stale_instead(&self.store, &self.request, &self.key, self.found.as_ref(), ask).await;
         match stale {
             Some(mut stale) => {
-                stale.info.forward = self.before.forward;
+                stale.info = stale.info.forwarded(&self.before);
                 Return::Home(Ok(stale), landing)
             }
             None => Return::Home(Err(Error::Network(error)), landing),
@@ -287,8 +287,8 @@ impl<N: Network> Expedition<N> {
 
     fn info(&self, source: Source, after: &After) -> CacheInfo {
         let now = self.inner.clock.now();
-        let mut info = CacheInfo::new(source, after.reasons).with_freshness(after.freshness.as_ref(), now);
-        info.forward = self.before.forward;
+        let info = CacheInfo::new(source, after.reasons).with_freshness(after.freshness.as_ref(), now);
+        let mut info = info.forwarded(&self.before);
         info.key = Some(self.key);
         info.created = Some(now);
         info

@@ -1,10 +1,11 @@
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use cache_api::{CacheKey, VariantId};
 use http::{HeaderMap, StatusCode};
 
 use crate::found::Found;
-use crate::policy::{CacheStatus, Forward, Freshness, Reasons};
+use crate::policy::{Before, CacheStatus, Forward, Freshness, Reasons};
 
 /// How the cache handled a request.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct CacheInfo {
     pub reasons: Reasons,
     /// Why the origin was asked; `None` where it was not.
     pub forward: Option<Forward>,
+    /// The rules for which the origin was asked; `None` where it was not.
+    pub asked: Option<Reasons>,
     /// The origin's status, where it is not the answer's.
     pub forward_status: Option<StatusCode>,
     /// Whether the answer is being stored, or what is stored was freshened by it. An entry becomes visible at
@@ -57,6 +60,7 @@ impl CacheInfo {
             source,
             reasons,
             forward: None,
+            asked: None,
             forward_status: None,
             stored: false,
             collapsed: false,
@@ -97,6 +101,26 @@ impl CacheInfo {
         let ttl = self.ttl?;
         let by = Duration::from_secs(ttl.unsigned_abs());
         if ttl < 0 { now.checked_sub(by) } else { now.checked_add(by) }
+    }
+
+    /// The rules that decided, in words, one a line, each with where it is written: first those for which the origin
+    /// was asked, if it was, then those by which its answer, or what is stored, was served.
+    #[must_use]
+    pub fn explain(&self) -> impl fmt::Display + '_ {
+        let asked = self.asked.as_ref().filter(|asked| **asked != self.reasons);
+        fmt::from_fn(move |f| {
+            if let Some(asked) = asked {
+                writeln!(f, "{}", asked.lines())?;
+            }
+            write!(f, "{}", self.reasons.lines())
+        })
+    }
+
+    /// Says why the origin was asked.
+    pub(crate) fn forwarded(mut self, before: &Before) -> Self {
+        self.forward = before.forward;
+        self.asked = before.forward.map(|_| before.reasons);
+        self
     }
 
     /// Appends the `Cache-Status` of the cache of that name (RFC 9211).

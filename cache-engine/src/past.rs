@@ -56,8 +56,7 @@ impl<N: Network> Inner<N> {
                 return expedition.bring_home(response, &after);
             }
         }
-        let mut info = CacheInfo::new(Source::Origin, before.reasons);
-        info.forward = before.forward;
+        let info = CacheInfo::new(Source::Origin, before.reasons).forwarded(&before);
         Ok(Answered { answer: Answer::Wire(response), info })
     }
 

@@ -54,6 +54,8 @@ pub enum Reason {
     Revalidate,
     /// The caller asked to go past the cache.
     Bypass,
+    /// What is stored cannot be read.
+    Unreadable,
     /// The method is not one that is cached.
     MethodNotCacheable,
     /// The response is stored.
@@ -144,7 +146,7 @@ impl Reason {
             Self::SetCookie => "RFC 9111 §7.3",
             Self::NotUnderstood => "RFC 9111 §5.2.2.3",
             Self::Partial | Self::PartOnly | Self::WithinPart => "RFC 9111 §3.3",
-            Self::Reload | Self::Revalidate | Self::Bypass => "",
+            Self::Reload | Self::Revalidate | Self::Bypass | Self::Unreadable => "",
         }
     }
 
@@ -175,6 +177,7 @@ impl Reason {
             Self::Reload => "the caller asked for a reload",
             Self::Revalidate => "the caller asked for a validation",
             Self::Bypass => "the caller asked to bypass the cache",
+            Self::Unreadable => "what is stored cannot be read",
             Self::MethodNotCacheable => "the method is not cached",
             Self::Stored => "the response is stored",
             Self::PostReused => "the answer to the POST says that it is one to a GET as well",
@@ -230,6 +233,25 @@ impl Reasons {
         std::iter::once(self.first).chain(self.more.iter().flatten().copied())
     }
 
+    /// The rules in words, one a line, each with where it is written.
+    #[must_use]
+    pub fn lines(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(|f| self.joined(f, "\n"))
+    }
+
+    fn joined(&self, f: &mut fmt::Formatter<'_>, between: &str) -> fmt::Result {
+        for (n, reason) in self.iter().enumerate() {
+            if n > 0 {
+                f.write_str(between)?;
+            }
+            write!(f, "{reason}")?;
+            if !reason.section().is_empty() {
+                write!(f, " ({})", reason.section())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether `reason` is among them.
     #[must_use]
     pub fn contains(&self, reason: Reason) -> bool {
@@ -251,15 +273,6 @@ impl fmt::Debug for Reasons {
 
 impl fmt::Display for Reasons {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, reason) in self.iter().enumerate() {
-            if n > 0 {
-                f.write_str("; ")?;
-            }
-            write!(f, "{reason}")?;
-            if !reason.section().is_empty() {
-                write!(f, " ({})", reason.section())?;
-            }
-        }
-        Ok(())
+        self.joined(f, "; ")
     }
 }
