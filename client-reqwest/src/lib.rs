@@ -39,6 +39,9 @@ pub use cache_engine::{self, CacheInfo, Clock, Source, SystemClock};
 #[cfg(feature = "memory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "memory")))]
 pub use cache_backend_memory::{MemoryStorage, MemoryStorageBuilder};
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use cache_backend_postgres::{PostgresStorage, PostgresStorageBuilder};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use cache_backend_sqlite::{SqliteStorage, SqliteStorageBuilder};

@@ -30,6 +30,20 @@ impl StorageBuilder for cache_backend_memory::MemoryStorageBuilder {
     }
 }
 
+#[cfg(feature = "postgres")]
+impl StorageBuilder for cache_backend_postgres::PostgresStorageBuilder {
+    async fn open(self) -> cache_api::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(self.build().await?))
+    }
+}
+
+#[cfg(feature = "redis")]
+impl StorageBuilder for cache_backend_redis::RedisStorageBuilder {
+    async fn open(self) -> cache_api::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(self.build().await?))
+    }
+}
+
 #[cfg(feature = "sqlite")]
 impl StorageBuilder for cache_backend_sqlite::SqliteStorageBuilder {
     async fn open(self) -> cache_api::Result<Arc<dyn Storage>> {
