@@ -42,6 +42,9 @@ pub use cache_backend_memory::{MemoryStorage, MemoryStorageBuilder};
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use cache_backend_postgres::{PostgresStorage, PostgresStorageBuilder};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use cache_backend_redis::{RedisStorage, RedisStorageBuilder};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use cache_backend_sqlite::{SqliteStorage, SqliteStorageBuilder};

@@ -43,6 +43,7 @@ const SCHEMES: [(&str, &str); 24] = [
 /// |---|---|
 /// | `memory://[namespace][?max_capacity=64MiB&max_entry_size=…]` | `memory` (default) |
 /// | `sqlite://path/to/file`, `sqlite:///absolute/path`, `sqlite::memory:`, each with `[?namespace=…&max_size=512MiB&…]` | `sqlite` (default) |
+/// | `redis://[user:password@]host[/database]`, `redis+unix://path`, `redis-cluster://host1,host2`, `redis-sentinel://host1,host2/master`, over TLS `rediss://` and so on, each with `[?namespace=…&timeout=5s&…]`; `valkey` for `redis` | `redis` |
 /// | `postgres://user:password@host:port/database[?namespace=…&schema=…&sslmode=…&…]`, `postgresql://…` | `postgres` |
 /// | `redis://[user:password@]host[/database]`, `redis+unix://path`, `redis-cluster://host1,host2`, `redis-sentinel://host1,host2/master`, over TLS `rediss://` and so on, each with `[?namespace=…&timeout=5s&…]`; `valkey` for `redis` | `redis` |
 ///
