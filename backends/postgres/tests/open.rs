@@ -232,3 +232,27 @@ async fn unlogged_tables_that_a_crash_emptied() {
     assert!(entries::is_stored(&put(&storage, key(2), vec![1; 10], &[], start()).await.unwrap()));
     execute(&url, "DROP SCHEMA open_unlogged CASCADE").await;
 }
+
+#[tokio::test]
+async fn connections_that_the_server_ended_are_replaced() {
+    let Some((_service, url)) = server() else { return };
+    let storage = builder(&url).schema("open_ended").max_connections(3).build().await.unwrap();
+    put(&storage, key(1), vec![1; 10], &[], start()).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND query LIKE '%open_ended%'";
+
+    execute(&url, end).await;
+    let found = storage.lookup(&key(1), start()).await.unwrap();
+    execute(&url, end).await;
+    let entry = |head| entries::entry(key(1), head, start());
+    let again = cache_api::Change::Put(entries::inline(vec![2; 10]));
+    let committed = storage.commit(found.ticket(), entry("put"), again, start()).await.unwrap();
+    let cache_api::Committed::Stored { version, .. } = committed else { panic!("{committed:?}") };
+    execute(&url, end).await;
+    // Nobody knows whether this happened, and once more it would be another change.
+    let keep = cache_api::Change::Keep(version);
+    let lost = storage.commit(found.ticket(), entry("keep"), keep.clone(), start()).await.unwrap_err();
+    assert!(lost.is_transient(), "{lost:?}");
+    assert!(entries::is_stored(&storage.commit(found.ticket(), entry("keep"), keep, start()).await.unwrap()));
+    execute(&url, "DROP SCHEMA open_ended CASCADE").await;
+}
