@@ -43,7 +43,6 @@ const SCHEMES: [(&str, &str); 24] = [
 /// |---|---|
 /// | `memory://[namespace][?max_capacity=64MiB&max_entry_size=…]` | `memory` (default) |
 /// | `sqlite://path/to/file`, `sqlite:///absolute/path`, `sqlite::memory:`, each with `[?namespace=…&max_size=512MiB&…]` | `sqlite` (default) |
-/// | `redis://[user:password@]host[/database]`, `redis+unix://path`, `redis-cluster://host1,host2`, `redis-sentinel://host1,host2/master`, over TLS `rediss://` and so on, each with `[?namespace=…&timeout=5s&…]`; `valkey` for `redis` | `redis` |
 /// | `postgres://user:password@host:port/database[?namespace=…&schema=…&sslmode=…&…]`, `postgresql://…` | `postgres` |
 /// | `redis://[user:password@]host[/database]`, `redis+unix://path`, `redis-cluster://host1,host2`, `redis-sentinel://host1,host2/master`, over TLS `rediss://` and so on, each with `[?namespace=…&timeout=5s&…]`; `valkey` for `redis` | `redis` |
 ///
@@ -81,7 +80,8 @@ pub async fn storage_from_url(url: &str) -> Result<Arc<dyn Storage>, Error> {
         }
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            let storage = cache_backend_postgres::PostgresStorage::from_url(&format!("postgres:{rest}")).await;
+            let storage =
+                cache_backend_postgres::PostgresStorage::from_url(&format!("postgres:{rest}")).await;
             return Ok(Arc::new(storage.map_err(Error::storage)?));
         }
         _ => {}
