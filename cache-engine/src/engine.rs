@@ -218,7 +218,7 @@ impl<N: Network> Inner<N> {
             let (index, form, refresh) = match &before.decision {
                 Decision::Serve { index, form } => (*index, *form, None),
                 Decision::ServeStale { index, form, refresh } => (*index, *form, Some(refresh)),
-                Decision::Unsatisfiable => return Ok(unsatisfiable(&before, key)),
+                Decision::Unsatisfiable => return Ok(unsatisfiable(&before, Some(key))),
                 Decision::Revalidate(ask) | Decision::Fetch(ask) | Decision::Bypass(ask) => {
                     let ask = ask.clone();
                     let flight = (key, self.selection(&request, &key, found.as_ref()));
@@ -366,13 +366,13 @@ pub(crate) fn answered<R>(
     Answered { answer: Answer::Cached(response), info }
 }
 
-fn unsatisfiable<R>(before: &Before, key: CacheKey) -> Answered<R> {
+pub(crate) fn unsatisfiable<R>(before: &Before, key: Option<CacheKey>) -> Answered<R> {
     let served = policy::unsatisfiable();
     let mut response = Response::new(Body::bytes(bytes::Bytes::new()));
     *response.status_mut() = served.status;
     *response.headers_mut() = served.headers;
     let mut info = CacheInfo::new(Source::Nowhere, before.reasons);
-    info.key = Some(key);
+    info.key = key;
     Answered { answer: Answer::Cached(response), info }
 }
 

@@ -53,7 +53,8 @@ impl<N: Network> Engine<N> {
             _ => None,
         };
         let mut asked = request.clone_head();
-        asked.controls.bypass |= found.is_none() && inner.options.methods.contains(&asked.method);
+        asked.controls.bypass |=
+            store.is_none() || (key.is_none() && inner.options.methods.contains(&asked.method));
         let views = found.as_ref().map(Found::views).unwrap_or_default();
         let salt = key.unwrap_or(CacheKey::from_bytes([0; 32]));
         let before = policy::before(inner.options(&asked), &view(&asked, &salt), &views, inner.clock.now());

@@ -8,13 +8,13 @@ use http::{Method, header};
 use url::Url;
 
 use crate::{
-    engine::{Answer, Answered, Inner, view},
+    engine::{Answer, Answered, Inner, unsatisfiable, view},
     error::Error,
     expedition::Expedition,
     found::Found,
     info::{CacheInfo, Source},
     network::{Network, Request},
-    policy::{self, Ask, Outcome, ResponseView},
+    policy::{self, Ask, Decision, Outcome, ResponseView},
     store::Store,
 };
 
@@ -36,6 +36,10 @@ impl<N: Network> Inner<N> {
         let salt = key.unwrap_or(CacheKey::from_bytes([0; 32]));
         let view = view(&parts, &salt);
         let before = policy::before(options, &view, &[], self.clock.now());
+        // RFC 9111 §5.2.1.7: who wants the store alone wants no request, of whatever method.
+        if store.is_some() && matches!(before.decision, Decision::Unsatisfiable) {
+            return Ok(unsatisfiable(&before, None));
+        }
         let requested_at = self.clock.now();
         let response = self.network.send(request).await.map_err(|error| Error::Network(Arc::new(error)))?;
         if let Some(store) = store {

@@ -86,6 +86,14 @@ async fn posts_are_not_coalesced() {
 }
 
 #[tokio::test]
+async fn only_if_cached_is_no_request_of_any_method() {
+    let bench = Bench::new(numbered(&SELF));
+    let mut offline = post();
+    offline.controls.only_if_cached = true;
+    assert_eq!((bench.send(offline).await.status.as_u16(), bench.origin.requests()), (504, 0));
+}
+
+#[tokio::test]
 async fn accounts_are_told_apart() {
     let bench = Bench::new(numbered(&SELF));
     bench.send(with_field(post(), "authorization", "a")).await;

@@ -90,9 +90,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_panic(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..24), 12), now in any::<u32>()) {
+    fn no_bytes_panic(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..24), 14), partial: bool, now in any::<u32>()) {
         let names = ["cache-control", "expires", "date", "age", "vary", "etag", "last-modified", "pragma",
-                     "if-none-match", "if-modified-since", "range", "if-range"];
+                     "if-none-match", "if-modified-since", "range", "if-range", "content-range", "content-length"];
         let mut headers = HeaderMap::new();
         for (name, value) in names.iter().zip(&values) {
             if let Ok(value) = HeaderValue::from_bytes(value) {
@@ -101,12 +101,13 @@ proptest! {
         }
         let options = private().targeted([http::header::CACHE_CONTROL]);
         let request = Req { headers: headers.clone(), ..req("GET") };
-        let head = Head::new(Method::GET, "https://a.example/", StatusCode::OK, headers.clone(), start(), start());
+        let status = if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        let head = Head::new(Method::GET, "https://a.example/", status, headers.clone(), start(), start());
         let later = start() + Duration::from_secs(now.into());
         let views = [StoredView::new(&head).with_body_len(10)];
         let before = before(&options, &request.view(), &views, later);
         let ask = before.ask().cloned().unwrap_or_default();
-        let response = ResponseView::new(StatusCode::OK, &headers, start(), later);
+        let response = ResponseView::new(status, &headers, start(), later);
         let after = after(&options, &request.view(), &ask, &views, &response);
         prop_assert!(after.forget.iter().all(|index| *index == 0));
     }

@@ -283,6 +283,50 @@ fn what_an_answer_does_to_what_is_stored() {
 }
 
 proptest! {
+    /// Whatever is asked of a complete response and a part of it, and whatever the origin answers: the part is served
+    /// to ranges alone.
+    #[test]
+    fn a_part_is_never_served_as_a_whole(
+        method in "GET|HEAD",
+        range in "( [|] Range: bytes=(10[0-9]|[0-9])?-(10[0-9]|[0-9])?(,1-2)?)?",
+        rest in "( [|] (If-None-Match|If-Range): (\"[ab]\"|W/\"a\"|[*]))?( [|] Cache-Control: (no-cache|max-stale|max-age=0|only-if-cached))?",
+        lifetimes in prop::array::uniform2(0..20_u8),
+        etag in "\"[ab]\"|W/\"a\"",
+        answer in prop::sample::select(vec!["200", "304", "304 | ETag: \"a\"", "404", "503", "206 | Content-Range: bytes 0-9/200"]),
+        with_whole: bool,
+        lenient: bool,
+    ) {
+        let head = |status, lifetime| stored(&format!(
+            "{status} | Cache-Control: max-age={lifetime}, stale-while-revalidate=5 | ETag: {etag}"
+        ));
+        let heads = [
+            head("206 | Content-Range: bytes 100-199/200", lifetimes[0]),
+            head("200", lifetimes[1]),
+        ];
+        let heads = if with_whole { &heads[..] } else { &heads[..1] };
+        let options = if lenient { private().stale_if_error(secs(99)) } else { private() };
+        let request = req(&format!("{method}{range}{rest}"));
+        let check = |index: usize, form: Form| match form {
+            Form::Range(part) => method == "GET" && !range.is_empty() && (index == 1 || part.first == part.at + 100),
+            Form::NotModified => index == 1 || !range.is_empty(),
+            _ => index == 1,
+        };
+        let before = ask_before(&options, &request, heads, 10);
+        match before.decision {
+            Decision::Serve { index, form } => prop_assert!(check(index, form)),
+            Decision::ServeStale { index, .. } => prop_assert_eq!(index, 1),
+            _ => {}
+        }
+        if before.ask().is_some() {
+            match exchange(&options, &request, heads, 10, answer).outcome {
+                Outcome::Freshen { index, form, .. } | Outcome::ServeStale { index, form, .. } => {
+                    prop_assert!(check(index, form), "{form:?}");
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// What is served lies within what is stored, and says where it lies in the whole.
     #[test]
     fn slices_lie_within(
