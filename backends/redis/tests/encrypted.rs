@@ -13,11 +13,11 @@ mod entries;
 
 use cache_api::Storage as _;
 use cache_backend_redis::RedisStorage;
-use cache_conformance::services::{Trials, redis as servers};
+use cache_conformance::services::{Trials, own, redis::Kind};
 use entries::{is_stored, key, put, start};
 
 fn main() -> std::process::ExitCode {
-    let service = servers::tls();
+    let service = own(&Kind::Tls);
     let url = service.url().unwrap_or_default().to_owned();
     let trials = Trials::new("redis-tls", service.presence());
     trials.case("own_authority", || own_authority(url)).run()

@@ -173,19 +173,35 @@ pub fn find(recipe: &dyn Recipe) -> Service {
     if let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) {
         return Service(Found::Given(url));
     }
-    let mut reason = format!("{variable} is not set");
+    match started(recipe) {
+        Ok(running) => Service(Found::Started(running)),
+        Err(reason) => Service(Found::Absent {
+            reason: format!("{variable} is not set, {reason}"),
+            remedy: format!("{}, or set {variable}", recipe.remedy()),
+        }),
+    }
+}
+
+/// Starts a service whatever the environment has: for tests that stop it, or take more of it than a namespace.
+#[must_use]
+pub fn own(recipe: &dyn Recipe) -> Service {
+    match started(recipe) {
+        Ok(running) => Service(Found::Started(running)),
+        Err(reason) => Service(Found::Absent { reason, remedy: recipe.remedy().to_owned() }),
+    }
+}
+
+/// Started in the first way that there is, or why in none.
+fn started(recipe: &dyn Recipe) -> Result<Running, String> {
+    let mut missing = Vec::new();
     for start in ways() {
         match start(recipe) {
-            Ok(running) => return Service(Found::Started(running)),
-            Err(NotStarted::Missing(what)) => reason = format!("{reason}, {what}"),
-            Err(NotStarted::Failed(what)) => {
-                reason = what;
-                break;
-            }
+            Ok(running) => return Ok(running),
+            Err(NotStarted::Missing(what)) => missing.push(what),
+            Err(NotStarted::Failed(what)) => return Err(what),
         }
     }
-    let remedy = format!("{}, or set {variable}", recipe.remedy());
-    Service(Found::Absent { reason, remedy })
+    Err(missing.join(", "))
 }
 
 type Way = fn(&dyn Recipe) -> Result<Running, NotStarted>;

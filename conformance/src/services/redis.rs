@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -10,183 +10,150 @@ use std::{
 
 use super::{NotStarted, Process, Recipe, Running, Service, binary, directory, find, free_port};
 
-/// The password of the server that [`password`] starts.
+/// The password of [`Kind::Password`].
 pub const PASSWORD: &str = "p:a@s/s w%rd";
 
-/// One server: `redis://127.0.0.1:PORT/`.
+/// One server, found or started: `redis://127.0.0.1:PORT/`.
 #[must_use]
 pub fn single() -> Service {
-    find(&Single)
+    find(&Kind::Single)
 }
 
-/// One server that wants [`PASSWORD`]; the URL is without it. Never in the environment.
-#[must_use]
-pub fn password() -> Service {
-    find(&Password)
-}
-
-/// One server that speaks TLS alone: `rediss://localhost:PORT/?ca=FILE`, the certificate of its own CA being
-/// in that file.
-#[must_use]
-pub fn tls() -> Service {
-    find(&Tls)
-}
-
-/// Three masters: `redis-cluster://127.0.0.1:PORT,…`.
+/// Three masters, found or started: `redis-cluster://127.0.0.1:PORT,…/`.
 #[must_use]
 pub fn cluster() -> Service {
-    find(&Cluster)
+    find(&Kind::Cluster)
 }
 
-/// A master, a replica of it and a sentinel: `redis-sentinel://127.0.0.1:PORT/mymaster`. Its first
-/// [process](Service::process) is the master.
-#[must_use]
-pub fn sentinel() -> Service {
-    find(&Sentinel)
+/// What can be started with [`own`](super::own), and for some be [found](super::find).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// One server: `redis://127.0.0.1:PORT/`.
+    Single,
+    /// One server that wants [`PASSWORD`]; the URL is without it.
+    Password,
+    /// One server that speaks TLS alone: `rediss://localhost:PORT/?ca=FILE`, the certificate of its own
+    /// authority being in that file.
+    Tls,
+    /// Three masters: `redis-cluster://127.0.0.1:PORT,…/`.
+    Cluster,
+    /// A master, a replica of it and a sentinel: `redis-sentinel://127.0.0.1:PORT/mymaster`. The service's
+    /// first [process](Service::process) is the master.
+    Sentinel,
 }
 
-const REMEDY: &str = "install redis-server or valkey-server";
-
-struct Single;
-
-impl Recipe for Single {
+impl Recipe for Kind {
     fn variable(&self) -> &'static str {
-        "CONFORMANCE_REDIS_URL"
+        match self {
+            Self::Single => "CONFORMANCE_REDIS_URL",
+            Self::Password => "CONFORMANCE_REDIS_PASSWORD_URL",
+            Self::Tls => "CONFORMANCE_REDIS_TLS_URL",
+            Self::Cluster => "CONFORMANCE_REDIS_CLUSTER_URL",
+            Self::Sentinel => "CONFORMANCE_REDIS_SENTINEL_URL",
+        }
     }
 
     fn remedy(&self) -> &'static str {
-        REMEDY
+        match self {
+            Self::Tls => "install redis-server or valkey-server, and openssl",
+            _ => "install redis-server or valkey-server",
+        }
     }
 
     fn start(&self) -> Result<Running, NotStarted> {
-        let (port, server) = server(&[])?;
-        Ok(Running::new(format!("redis://127.0.0.1:{port}/")).with(server))
+        match self {
+            Self::Single => plain(&[]),
+            Self::Password => plain(&["--requirepass", PASSWORD]),
+            Self::Tls => encrypted(),
+            Self::Cluster => three_masters(),
+            Self::Sentinel => replicated(),
+        }
     }
 
     #[cfg(feature = "docker")]
     fn contain(&self) -> Result<Running, NotStarted> {
-        use testcontainers::{
-            GenericImage, ImageExt as _,
-            core::{IntoContainerPort as _, WaitFor},
-        };
-        let image = GenericImage::new("redis", "7.4-alpine")
-            .with_exposed_port(6379.tcp())
-            .with_wait_for(WaitFor::message_on_stdout("Ready to accept connections"));
-        let container = super::Container::start(image.with_cmd(["redis-server", "--save", ""]))?;
-        let address = container.address(6379)?;
-        Ok(Running::new(format!("redis://{address}/")).with(container))
-    }
-}
-
-struct Password;
-
-impl Recipe for Password {
-    fn variable(&self) -> &'static str {
-        "CONFORMANCE_REDIS_PASSWORD_URL"
-    }
-
-    fn remedy(&self) -> &'static str {
-        REMEDY
-    }
-
-    fn start(&self) -> Result<Running, NotStarted> {
-        let (port, server) = server(&["--requirepass", PASSWORD])?;
-        Ok(Running::new(format!("redis://127.0.0.1:{port}/")).with(server))
-    }
-}
-
-struct Tls;
-
-impl Recipe for Tls {
-    fn variable(&self) -> &'static str {
-        "CONFORMANCE_REDIS_TLS_URL"
-    }
-
-    fn remedy(&self) -> &'static str {
-        "install redis-server or valkey-server, and openssl"
-    }
-
-    fn start(&self) -> Result<Running, NotStarted> {
-        let program = program()?;
-        let openssl = binary(&["openssl"], &[])?;
-        let directory = directory()?;
-        let files = certificates(&openssl, directory.path())?;
-        let port = free_port()?;
-        let mut command = command(&program, directory.path(), 0);
-        command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
-        command.arg("--tls-ca-cert-file").arg(&files.ca);
-        command.arg("--tls-cert-file").arg(&files.certificate);
-        command.arg("--tls-key-file").arg(&files.key);
-        let server = Process::start(command, directory)?.until_ready(|| connects(port))?;
-        let url = format!("rediss://localhost:{port}/?ca={}", files.ca.display());
-        Ok(Running::new(url).with(server))
-    }
-}
-
-struct Cluster;
-
-impl Recipe for Cluster {
-    fn variable(&self) -> &'static str {
-        "CONFORMANCE_REDIS_CLUSTER_URL"
-    }
-
-    fn remedy(&self) -> &'static str {
-        REMEDY
-    }
-
-    fn start(&self) -> Result<Running, NotStarted> {
-        let mut ports = Vec::new();
-        let mut servers = Vec::new();
-        for _ in 0..3 {
-            let (port, server) =
-                server(&["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"])?;
-            ports.push(port);
-            servers.push(server);
+        match self {
+            Self::Single => contained(),
+            _ => Err(NotStarted::Missing("a container of it is not known here".into())),
         }
-        join(&ports)?;
-        let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-        let running = Running::new(format!("redis-cluster://{}/", hosts.join(",")));
-        Ok(servers.into_iter().fold(running, Running::with))
     }
 }
 
-struct Sentinel;
+fn plain(settings: &[&str]) -> Result<Running, NotStarted> {
+    let (port, server) = server(settings)?;
+    Ok(Running::new(format!("redis://127.0.0.1:{port}/")).with(server))
+}
 
-impl Recipe for Sentinel {
-    fn variable(&self) -> &'static str {
-        "CONFORMANCE_REDIS_SENTINEL_URL"
+#[cfg(feature = "docker")]
+fn contained() -> Result<Running, NotStarted> {
+    use testcontainers::{
+        GenericImage, ImageExt as _,
+        core::{IntoContainerPort as _, WaitFor},
+    };
+    let image = GenericImage::new("redis", "7.4-alpine")
+        .with_exposed_port(6379.tcp())
+        .with_wait_for(WaitFor::message_on_stdout("Ready to accept connections"));
+    let container = super::Container::start(image.with_cmd(["redis-server", "--save", ""]))?;
+    let address = container.address(6379)?;
+    Ok(Running::new(format!("redis://{address}/")).with(container))
+}
+
+fn encrypted() -> Result<Running, NotStarted> {
+    let program = program()?;
+    let openssl = binary(&["openssl"], &[])?;
+    let directory = directory()?;
+    let files = certificates(&openssl, directory.path())?;
+    let port = free_port()?;
+    let mut command = command(&program, directory.path(), 0);
+    command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
+    command.arg("--tls-ca-cert-file").arg(&files.ca);
+    command.arg("--tls-cert-file").arg(&files.certificate);
+    command.arg("--tls-key-file").arg(&files.key);
+    let server = Process::start(command, directory)?.until_ready(|| connects(port))?;
+    let url = format!("rediss://localhost:{port}/?ca={}", files.ca.display());
+    Ok(Running::new(url).with(server))
+}
+
+fn three_masters() -> Result<Running, NotStarted> {
+    let mut ports = Vec::new();
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        let (port, server) = server(&["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"])?;
+        ports.push(port);
+        servers.push(server);
     }
+    join(&ports)?;
+    let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let running = Running::new(format!("redis-cluster://{}/", hosts.join(",")));
+    Ok(servers.into_iter().fold(running, Running::with))
+}
 
-    fn remedy(&self) -> &'static str {
-        REMEDY
-    }
-
-    fn start(&self) -> Result<Running, NotStarted> {
-        let (master_port, master) = server(&[])?;
-        let (replica_port, replica) =
-            server(&["--replicaof", &format!("127.0.0.1 {master_port}"), "--repl-diskless-sync-delay", "0"])?;
-        for _ in 0..3000 {
-            if ask(replica_port, "INFO replication").contains("master_link_status:up") {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
+fn replicated() -> Result<Running, NotStarted> {
+    let (master_port, master) = server(&[])?;
+    let (replica_port, replica) =
+        server(&["--replicaof", &format!("127.0.0.1 {master_port}"), "--repl-diskless-sync-delay", "0"])?;
+    for _ in 0..3000 {
+        if ask(replica_port, "INFO replication").contains("master_link_status:up") {
+            break;
         }
-        let directory = directory()?;
-        let port = free_port()?;
-        let settings = directory.path().join("sentinel.conf");
-        let lines = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor mymaster 127.0.0.1 {master_port} 1\n\
-             sentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 5000\n",
-            directory.path().display()
-        );
-        std::fs::write(&settings, lines).map_err(|e| NotStarted::failed("sentinel.conf", e))?;
-        let mut command = Command::new(program()?);
-        command.arg(&settings).arg("--sentinel");
-        let knows = || ask(port, "SENTINEL replicas mymaster").contains(&format!("{replica_port}"));
-        let sentinel = Process::start(command, directory)?.until_ready(knows)?;
-        let running = Running::new(format!("redis-sentinel://127.0.0.1:{port}/mymaster"));
-        Ok(running.with(master).with(replica).with(sentinel))
+        std::thread::sleep(Duration::from_millis(10));
     }
+    let directory = directory()?;
+    let port = free_port()?;
+    let settings = directory.path().join("sentinel.conf");
+    let lines = format!(
+        "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor mymaster 127.0.0.1 {master_port} 1\n\
+         sentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 5000\n",
+        directory.path().display()
+    );
+    std::fs::write(&settings, lines).map_err(|e| NotStarted::failed("sentinel.conf", e))?;
+    let mut command = Command::new(program()?);
+    command.arg(&settings).arg("--sentinel");
+    let knows = || ask(port, "SENTINEL replicas mymaster").contains(&format!("{replica_port}"));
+    let sentinel = Process::start(command, directory)?.until_ready(knows)?;
+    let running = Running::new(format!("redis-sentinel://127.0.0.1:{port}/mymaster"));
+    Ok(running.with(master).with(replica).with(sentinel))
 }
 
 fn program() -> Result<PathBuf, NotStarted> {
@@ -209,8 +176,28 @@ pub fn on_port(port: u16) -> Result<Process, NotStarted> {
 }
 
 fn server(settings: &[&str]) -> Result<(u16, Process), NotStarted> {
-    let port = free_port()?;
-    Ok((port, started(port, settings)?))
+    let mut result = Err(NotStarted::Failed("not tried".to_owned()));
+    // Between its choice and its use another may take a port.
+    for _ in 0..3 {
+        let port = if settings.contains(&"--cluster-enabled") { port_below_bus()? } else { free_port()? };
+        result = started(port, settings).map(|server| (port, server));
+        if !matches!(result, Err(NotStarted::Failed(_))) {
+            break;
+        }
+    }
+    result
+}
+
+/// A port for a server of a cluster, which talks to the others at that port + 10,000.
+fn port_below_bus() -> Result<u16, NotStarted> {
+    for _ in 0..1000 {
+        let port = free_port()?;
+        let bus = port.checked_add(10_000);
+        if bus.is_some_and(|bus| TcpListener::bind(("127.0.0.1", bus)).is_ok()) {
+            return Ok(port);
+        }
+    }
+    Err(NotStarted::Failed("no two free ports that are 10,000 apart".to_owned()))
 }
 
 fn started(port: u16, settings: &[&str]) -> Result<Process, NotStarted> {
