@@ -1,8 +1,7 @@
 /// Whether the service that a backend needs is there. Decided before the trials are listed.
 ///
-/// An embedded backend is always [`Here`](Presence::Here). Starters of services (a URL in the environment, a
-/// binary on `PATH`, a container) are to come behind a feature of their own; whoever has one returns its
-/// finding as a `Presence`.
+/// An embedded backend is always [`Here`](Presence::Here). The feature `services` finds or starts those of our own
+/// backends (a URL in the environment, a binary on `PATH`, a container) and says what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Presence {
