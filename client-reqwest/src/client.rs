@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cache_api::Storage;
+use cache_engine::Explanation;
 use http::{Extensions, Method};
 use reqwest::{IntoUrl, Request, Response};
 
@@ -135,6 +136,20 @@ impl CachedClient {
 
     pub(crate) fn wire(&self) -> &reqwest::Client {
         self.inner.cache.wire()
+    }
+
+    pub(crate) async fn explain(
+        &self,
+        request: Request,
+        steering: Steering,
+    ) -> Result<Option<Explanation>, Error> {
+        match &self.inner.cache {
+            Cache::Disabled(_) => Ok(None),
+            Cache::Enabled(engine, _) => {
+                let request = self.inner.layers.first_hop(request, steering);
+                engine.explain(&request).await.map(Some).map_err(Error::storage)
+            }
+        }
     }
 
     pub(crate) async fn dispatch(

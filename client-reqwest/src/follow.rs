@@ -68,6 +68,11 @@ impl Follow {
         }
     }
 
+    pub(crate) fn first_hop(&self, mut journey: Journey) -> HopRequest {
+        let url = without_fragment(&journey.url);
+        self.request(&mut journey, url, None)
+    }
+
     fn request(&self, journey: &mut Journey, url: Url, previous: Option<&Url>) -> HopRequest {
         let last = self.policy.is_none();
         let mut headers = if last { std::mem::take(&mut journey.headers) } else { journey.headers.clone() };

@@ -12,7 +12,7 @@ use crate::controls::Steering;
 use crate::decode::Decoding;
 use crate::error::Error;
 use crate::follow::{Follow, Journey};
-use crate::hop::Hop;
+use crate::hop::{Hop, HopRequest};
 use crate::payload::Payload;
 use crate::timeout::Patience;
 
@@ -38,19 +38,9 @@ impl Layers {
     ) -> Result<Response, Error> {
         let timeout = request.timeout().copied().or(self.timeout);
         let mut patience = Patience::start(timeout, self.read_timeout);
-        let mut headers = std::mem::take(request.headers_mut());
-        self.complete(&mut headers);
         let asked = if patience.is_endless() { None } else { Some(request.url().clone()) };
         let method = request.method().clone();
-        let journey = Journey {
-            method: method.clone(),
-            version: request.version(),
-            headers,
-            body: Payload::new(request.body_mut().take()),
-            steering: steering.or(Steering { controls: None, tenant: self.tenant.clone() }),
-            extensions,
-            url: request.url().clone(),
-        };
+        let journey = self.journey(&mut request, steering, extensions);
 
         let travel = pin!(self.follow.run(hop, journey));
         let (response, url) = patience.bound(travel).await.map_err(|error| match &asked {
@@ -62,6 +52,26 @@ impl Layers {
         let untouched = plan.is_empty() && patience.is_endless();
         let change = |parts: &mut http::response::Parts, body| patience.body(plan.decode(parts, body));
         Ok(response.finish(url, (!untouched).then_some(change)))
+    }
+
+    /// The request as its first hop would put it to the cache.
+    pub(crate) fn first_hop(&self, mut request: Request, steering: Steering) -> HopRequest {
+        let journey = self.journey(&mut request, steering, http::Extensions::new());
+        self.follow.first_hop(journey)
+    }
+
+    fn journey(&self, request: &mut Request, steering: Steering, extensions: http::Extensions) -> Journey {
+        let mut headers = std::mem::take(request.headers_mut());
+        self.complete(&mut headers);
+        Journey {
+            method: request.method().clone(),
+            version: request.version(),
+            headers,
+            body: Payload::new(request.body_mut().take()),
+            steering: steering.or(Steering { controls: None, tenant: self.tenant.clone() }),
+            extensions,
+            url: request.url().clone(),
+        }
     }
 
     /// Adds what the caller left unsaid, so that the cache judges what the origin will see.

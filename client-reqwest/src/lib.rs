@@ -34,7 +34,7 @@ pub use storage::{StorageBuilder, storage_from_url};
 
 pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
 pub use cache_engine::policy::{Fallback, Forward, Mode, Options, Reason, Reasons, SetCookie};
-pub use cache_engine::{self, CacheInfo, Clock, Source, SystemClock};
+pub use cache_engine::{self, CacheInfo, Clock, Explanation, Source, SystemClock};
 
 #[cfg(feature = "memory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "memory")))]

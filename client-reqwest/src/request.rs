@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cache_engine::Explanation;
 use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Version};
 use reqwest::{Body, Client, Request, Response};
@@ -169,6 +170,22 @@ impl RequestBuilder {
                 client.dispatch(request?, steering, Extensions::new()).await
             }
         }
+    }
+
+    /// Tells what the cache would do with the request as it is now, and why: nothing is sent and nothing is written.
+    /// `None` of a client whose cache is disabled. Where redirects would follow, it is about the first hop.
+    ///
+    /// # Errors
+    /// Where the request could not be built, or the storage cannot be read.
+    pub async fn explain(self) -> Result<Option<Explanation>, Error> {
+        let Self { client, request, steering, sealed } = self;
+        let mut request = request?;
+        let mut steering = steering;
+        if sealed {
+            let (opened, inner, _) = open(client.wire(), request)?;
+            (request, steering) = (opened, steering.or(inner));
+        }
+        client.explain(request, steering).await
     }
 
     /// A copy, unless the body is a stream or the request is not valid.

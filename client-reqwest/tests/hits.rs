@@ -224,3 +224,21 @@ async fn a_redirect_is_stored_under_its_own_rules() {
     let asked: Vec<_> = origin.seen().into_iter().map(|seen| seen.path).collect();
     assert_eq!(asked, ["/kept", "/end", "/asked", "/asked"]);
 }
+
+#[tokio::test]
+async fn a_request_and_its_answer_are_explained() {
+    let origin = Origin::with(|_| response(200, &[FRESH], "x")).await;
+    let client = client().await;
+    let url = origin.url("/");
+    let told = client.get(&url).explain().await.unwrap().unwrap().to_string();
+    assert!(told.starts_with("asked of the origin\n") && told.contains("RFC 9111 §4"), "{told}");
+    assert_eq!(origin.seen().len(), 0, "explaining asks nobody");
+    client.get(&url).send().await.unwrap().text().await.unwrap();
+    let told = client.get(&url).explain().await.unwrap().unwrap();
+    assert_eq!((told.stored, told.forward), (1, None));
+    assert!(told.to_string().starts_with("served from the store\n"), "{told}");
+    let hit = client.get(&url).send().await.unwrap();
+    assert!(hit.cache_info().unwrap().explain().to_string().contains("RFC 9111 §4.2"));
+    let disabled = CachedClient::builder().disabled().build().await.unwrap();
+    assert!(disabled.get(&url).explain().await.unwrap().is_none());
+}
