@@ -1,8 +1,9 @@
 // Runs the public suite of cache tests (https://cache-tests.fyi) against the `caching_proxy` example.
 //
-//   node cache-tests/run.mjs --mode private|shared [--update] [--id TEST] [--out FILE] [--proxy BINARY]
+//   node cache-tests/run.mjs --mode private|shared [--update] [--id TEST] [--out FILE] [--proxy BINARY] [--targeted]
 //
 // The suite is the checkout named by CACHE_TESTS_DIR, or else `http-cache-tests` from the npm registry, pinned below.
+// With --targeted the proxy obeys CDN-Cache-Control, and the tests of it are run too; nothing is compared then.
 // A test that is in the committed list of those that pass, and does not pass, fails the run.
 // A test whose dependency failed is not judged, which counts as not passed.
 
@@ -23,7 +24,8 @@ const { values: args } = parseArgs({
     update: { type: 'boolean', default: false },
     id: { type: 'string' },
     out: { type: 'string' },
-    proxy: { type: 'string' }
+    proxy: { type: 'string' },
+    targeted: { type: 'boolean', default: false }
   }
 })
 if (args.mode !== 'private' && args.mode !== 'shared') {
@@ -94,6 +96,7 @@ function inapplicable (test) {
   }
 }
 
+
 const { directory, name: suiteName } = suiteDirectory()
 // The release on npm is older, and keeps its engine beside the tests.
 const engine = fs.existsSync(path.join(directory, 'test-engine')) ? 'test-engine' : '.'
@@ -105,7 +108,7 @@ const left = []
 const suites = all.map(suite => ({
   ...suite,
   tests: suite.tests.flatMap(test => {
-    const reason = inapplicable(test)
+    const reason = args.targeted && test.cdn_only ? undefined : inapplicable(test)
     if (reason) left.push({ id: test.id, reason })
     if (reason || (args.id && args.id !== test.id)) return []
     // What is said of private caches is run as a browser would.
@@ -119,7 +122,7 @@ const binary = args.proxy ?? proxyBinary()
 const env = { ...process.env, npm_config_protocol: 'http', npm_config_port: String(origin), npm_config_pidfile: path.join(os.tmpdir(), `cache-tests-${origin}.pid`) }
 start('node', ['--no-warnings', '--import', pathToFileURL(path.join(here, 'loopback.mjs')).href, `${engine}/server/server.mjs`], { cwd: directory, env })
 await accepting(origin, 'the suite\'s origin')
-start(binary, ['--listen', `127.0.0.1:${proxy}`, '--upstream', `http://127.0.0.1:${origin}`, '--mode', args.mode, '--storage', 'memory://', '--stale-if-error', '86400'])
+start(binary, ['--listen', `127.0.0.1:${proxy}`, '--upstream', `http://127.0.0.1:${origin}`, '--mode', args.mode, '--storage', 'memory://', '--stale-if-error', '86400', ...(args.targeted ? ['--targeted'] : [])])
 await accepting(proxy, 'the proxy')
 
 const log = console.log
@@ -176,7 +179,7 @@ const expectedFile = path.join(here, 'expected', `${suiteName}-${args.mode}.json
 if (args.update) {
   fs.mkdirSync(path.dirname(expectedFile), { recursive: true })
   fs.writeFileSync(expectedFile, JSON.stringify({ totals: results.totals, passed: results.passed }, null, 1) + '\n')
-} else if (!args.id) {
+} else if (!args.id && !args.targeted) {
   const expected = JSON.parse(fs.readFileSync(expectedFile)).passed
   const lost = expected.filter(id => !results.passed.includes(id) && (tests.get(id)?.kind ?? 'required') !== 'check')
   if (lost.length > 0) {
