@@ -8,6 +8,7 @@ mod frame_writer;
 mod head;
 mod id;
 mod key;
+mod parameters;
 mod record;
 mod serializer;
 mod storage;
@@ -26,6 +27,7 @@ pub use frame_writer::frame_writer;
 pub use head::{Head, Selector, SelectorDigest};
 pub use id::{BodyId, CacheKey, Epoch, Generation, Namespace, TagDigest, VariantId, Version};
 pub use key::{CanonicalKey, DefaultKey, KeyFn, KeyRequest, Keyed, key_fn};
+pub use parameters::Parameters;
 pub use record::{Applied, Record};
 #[cfg(feature = "json")]
 pub use serializer::JsonSerializer;

@@ -1,8 +1,8 @@
 //! `postgres:` and `postgresql:` URLs.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, num::NonZeroU32};
 
-use cache_api::{Error, ErrorKind, Namespace, Result};
+use cache_api::{Error, ErrorKind, Parameters, Result};
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
@@ -27,10 +27,8 @@ const PASSED_ON: &[&str] = &[
     "password",
     "application_name",
     "options",
+    "options[…]",
 ];
-
-const OURS: &str = "namespace, schema, create, unlogged, lazy, max_connections, acquire_timeout, \
-                    prepared_statements, max_entry_size";
 
 /// The builder that a URL describes. The parameters are in the crate's documentation.
 pub(crate) fn builder(text: &str) -> Result<PostgresStorageBuilder> {
@@ -46,78 +44,49 @@ pub(crate) fn builder(text: &str) -> Result<PostgresStorageBuilder> {
     if url.fragment().is_some() {
         return Err(config("a PostgreSQL URL has no fragment: write a '#' in a password as %23"));
     }
-    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    url.set_query(None);
+    let mut parameters = Parameters::new("postgres", url.query().unwrap_or_default())?;
     let mut builder = PostgresStorageBuilder::default();
-    let mut seen = Vec::new();
-    for (name, value) in &pairs {
-        if seen.contains(&name) {
-            return Err(config(format!("the PostgreSQL URL has the parameter {name:?} twice")));
+    if let Some(namespace) = parameters.namespace()? {
+        builder = builder.namespace(namespace);
+    }
+    if let Some(schema) = parameters.text("schema") {
+        check_name(&schema)?;
+        builder = builder.schema(schema);
+    }
+    if let Some(create) = parameters.flag("create")? {
+        builder = builder.create(create);
+    }
+    if let Some(unlogged) = parameters.flag("unlogged")? {
+        builder = builder.unlogged(unlogged);
+    }
+    if let Some(lazy) = parameters.flag("lazy")? {
+        builder = builder.lazy(lazy);
+    }
+    if let Some(connections) = parameters.parsed::<NonZeroU32>("max_connections", "a number from 1")? {
+        builder = builder.max_connections(connections.get());
+    }
+    if let Some(timeout) = parameters.duration("acquire_timeout")? {
+        if timeout.is_zero() {
+            return Err(config("the value of acquire_timeout is to be more than 0"));
         }
-        seen.push(name);
-        builder = match name.as_str() {
-            "namespace" => builder.namespace(Namespace::new(value)?),
-            "schema" => {
-                check_name(value)?;
-                builder.schema(value)
-            }
-            "create" => builder.create(flag(name, value)?),
-            "unlogged" => builder.unlogged(flag(name, value)?),
-            "lazy" => builder.lazy(flag(name, value)?),
-            "prepared_statements" => builder.prepared_statements(flag(name, value)?),
-            "max_connections" => match value.parse() {
-                Ok(connections @ 1..) => builder.max_connections(connections),
-                _ => {
-                    return Err(config(format!(
-                        "{name}={value:?} in the PostgreSQL URL is no number from 1"
-                    )));
-                }
-            },
-            "acquire_timeout" => builder.acquire_timeout(seconds(name, value)?),
-            "max_entry_size" => builder.max_entry_size(size(name, value)?),
-            passed_on if PASSED_ON.contains(&passed_on) || passed_on.starts_with("options[") => {
-                url.query_pairs_mut().append_pair(name, value);
-                builder
-            }
-            _ => {
-                return Err(config(format!(
-                    "the PostgreSQL URL has the unknown parameter {name:?}; known are {OURS}, and of the \
-                     connection {}",
-                    PASSED_ON.join(", ")
-                )));
-            }
-        };
+        builder = builder.acquire_timeout(timeout);
+    }
+    if let Some(prepared) = parameters.flag("prepared_statements")? {
+        builder = builder.prepared_statements(prepared);
+    }
+    if let Some(bytes) = parameters.size("max_entry_size")? {
+        builder = builder.max_entry_size(bytes);
+    }
+    let passed_on = parameters.passed_on(PASSED_ON);
+    parameters.finish()?;
+    url.set_query(None);
+    if !passed_on.is_empty() {
+        url.query_pairs_mut().extend_pairs(passed_on);
     }
     let options: PgConnectOptions = url.as_str().parse().map_err(|_| {
         config("a parameter of the connection (sslmode, port, hostaddr) in the PostgreSQL URL has no valid value")
     })?;
     Ok(builder.connect_options(options))
-}
-
-fn seconds(name: &str, value: &str) -> Result<Duration> {
-    let seconds: Option<u64> = value.strip_suffix('s').unwrap_or(value).parse().ok().filter(|s| *s > 0);
-    seconds.map(Duration::from_secs).ok_or_else(|| {
-        config(format!("{name}={value:?} in the PostgreSQL URL is no time: write seconds, as 10 or 10s"))
-    })
-}
-
-/// A number of bytes: digits, with `KiB`, `MiB` or `GiB` where wanted.
-fn size(name: &str, value: &str) -> Result<u64> {
-    let (digits, unit) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
-        .into_iter()
-        .find_map(|(suffix, unit)| Some((value.strip_suffix(suffix)?, unit)))
-        .unwrap_or((value, 1_u64));
-    digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(|| {
-        config(format!("{name}={value:?} in the PostgreSQL URL is no size: write bytes, or as 64MiB or 2GiB"))
-    })
-}
-
-fn flag(name: &str, value: &str) -> Result<bool> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(config(format!("{name}={value:?} in the PostgreSQL URL is neither true nor false"))),
-    }
 }
 
 fn config(message: impl Into<Cow<'static, str>>) -> Error {
@@ -152,16 +121,30 @@ mod tests {
     }
 
     #[test]
+    fn times_are_seconds_or_have_a_unit() {
+        for (value, shown) in [("10", "10s"), ("10s", "10s"), ("500ms", "500ms"), ("2m", "120s")] {
+            let builder = builder(&format!("postgres://h/db?acquire_timeout={value}")).unwrap();
+            assert!(
+                format!("{builder:?}").contains(&format!("acquire_timeout: {shown}")),
+                "{value}: {builder:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named_and_the_password_is_not() {
         for (rest, part) in [
-            ("db?name_space=1", "known are namespace, schema"),
+            ("db?name_space=1", "\"name_space\"; known are namespace, schema"),
             ("db?statement-cache-capacity=0", "unknown parameter"),
+            ("db?pasword=hunter2", "unknown parameter \"pasword\""),
+            ("db?password=hunter2&password=x", "twice"),
             ("db?schema=pg_x", "is no schema"),
             ("db?namespace=A", "is no namespace"),
             ("db?lazy=1", "true nor false"),
             ("db?lazy=true&lazy=true", "twice"),
             ("db?max_connections=0", "from 1"),
-            ("db?acquire_timeout=soon", "no time"),
+            ("db?acquire_timeout=soon", "acquire_timeout is no duration"),
+            ("db?acquire_timeout=0", "more than 0"),
             ("db?max_entry_size=1GB", "no size"),
             ("db?sslmode=perhaps", "sslmode"),
             ("db#x", "fragment"),
@@ -171,7 +154,13 @@ mod tests {
             assert!(error.to_string().contains(part), "{rest}: {error}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
-        for url in ["sqlite://x", "postgres:", "mysql://u:hunter2@h/db", "postgres://u:hunter2@h:port/db"] {
+        for url in [
+            "sqlite://x",
+            "postgres:",
+            "mysql://u:hunter2@h/db",
+            "postgres://u:hunter2@h:port/db",
+            "postgres://u:1?hunter2@h/db",
+        ] {
             let error = builder(url).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{url}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");

@@ -1,10 +1,8 @@
 //! `redis:` URLs and their kin.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
-use cache_api::{Error, ErrorKind, Namespace, Result};
-use percent_encoding::percent_decode_str;
-use url::form_urlencoded;
+use cache_api::{Error, ErrorKind, Parameters, Result};
 
 use crate::{
     RedisStorageBuilder,
@@ -14,9 +12,6 @@ use crate::{
 
 const SCHEMES: &str = "redis://, rediss://, redis+unix://, redis-cluster://, rediss-cluster://, \
     redis-sentinel://, rediss-sentinel:// (or valkey for redis)";
-
-const PARAMETERS: &str = "namespace, prefix, max_entry_size, max_retention, clock_skew, timeout, \
-    connect_timeout, lazy, ca, cert, key, db, user, password, sentinel_user, sentinel_password";
 
 /// Takes into the builder what a URL describes. The forms are in the crate's documentation.
 pub(crate) fn apply(mut builder: RedisStorageBuilder, url: &str) -> Result<RedisStorageBuilder> {
@@ -110,59 +105,75 @@ fn parameters(
     server: &mut Server,
     query: &str,
 ) -> Result<RedisStorageBuilder> {
-    let (mut certificate, mut key) = (None, None);
-    let mut seen = Vec::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if seen.contains(&name) {
-            return Err(config(format!("the Redis URL has the parameter {name:?} twice")));
-        }
-        let value_owned = || value.clone().into_owned();
-        match (&*name, &mut server.kind) {
-            ("namespace", _) => builder.namespace = Namespace::new(&value)?,
-            ("prefix", _) => builder.prefix = value_owned(),
-            ("max_entry_size", _) if value == "none" => builder.max_entry_size = None,
-            ("max_entry_size", _) => builder.max_entry_size = Some(size(&name, &value)?),
-            ("max_retention", _) => {
-                builder.limits = builder.limits.with_max_retention(duration(&name, &value)?);
-            }
-            ("clock_skew", _) => builder.clock_skew = duration(&name, &value)?,
-            ("timeout", _) => builder.timeout = duration(&name, &value)?,
-            ("connect_timeout", _) => builder.connect_timeout = duration(&name, &value)?,
-            ("lazy", _) => builder.lazy = flag(&name, &value)?,
-            ("ca", _) => builder.tls.ca = Some(value_owned().into()),
-            ("cert", _) => certificate = Some(value_owned().into()),
-            ("key", _) => key = Some(value_owned().into()),
-            ("db", Kind::Single | Kind::Socket(_) | Kind::Sentinel { .. }) => {
-                server.database = number("db", &value)?;
-            }
-            ("user", _) => server.username = Some(value_owned()),
-            ("password", _) => server.password = Some(value_owned()),
-            ("sentinel_user", Kind::Sentinel { username, .. }) => *username = Some(value_owned()),
-            ("sentinel_password", Kind::Sentinel { password, .. }) => *password = Some(value_owned()),
-            ("db" | "sentinel_user" | "sentinel_password", _) => {
-                return Err(config(format!("the parameter {name:?} means nothing with this scheme")));
-            }
-            _ => {
-                return Err(config(format!(
-                    "the Redis URL has the unknown parameter {name:?}; known are {PARAMETERS}"
-                )));
-            }
-        }
-        seen.push(name);
+    let mut parameters = Parameters::new("redis", query)?;
+    if let Some(namespace) = parameters.namespace()? {
+        builder.namespace = namespace;
     }
+    if let Some(prefix) = parameters.text("prefix") {
+        builder.prefix = prefix;
+    }
+    if let Some(bytes) = parameters.bound("max_entry_size")? {
+        builder.max_entry_size = bytes;
+    }
+    if let Some(retention) = parameters.duration("max_retention")? {
+        builder.limits = builder.limits.with_max_retention(retention);
+    }
+    for (name, field) in [
+        ("clock_skew", &mut builder.clock_skew),
+        ("timeout", &mut builder.timeout),
+        ("connect_timeout", &mut builder.connect_timeout),
+    ] {
+        if let Some(duration) = parameters.duration(name)? {
+            *field = duration;
+        }
+    }
+    if let Some(lazy) = parameters.flag("lazy")? {
+        builder.lazy = lazy;
+    }
+    if let Some(file) = parameters.text("ca") {
+        builder.tls.ca = Some(file.into());
+    }
+    let (certificate, key) = (parameters.text("cert"), parameters.text("key"));
+    credentials(server, &mut parameters)?;
+    parameters.finish()?;
     builder.tls.identity = match (certificate, key) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
         (None, None) => builder.tls.identity,
         _ => return Err(config("cert and key go together: the URL has only one of them")),
     };
     Ok(builder)
 }
 
+/// Database, user and password, of the sentinels too.
+fn credentials(server: &mut Server, parameters: &mut Parameters) -> Result<()> {
+    if let Some(user) = parameters.text("user") {
+        server.username = Some(user);
+    }
+    if let Some(password) = parameters.text("password") {
+        server.password = Some(password);
+    }
+    let database = parameters.parsed("db", "a number that a database has")?;
+    let sentinel_user = parameters.text("sentinel_user");
+    let sentinel_password = parameters.text("sentinel_password");
+    let unused = |name| config(format!("the parameter {name:?} means nothing with this scheme"));
+    match (&server.kind, database) {
+        (_, None) => {}
+        (Kind::Cluster, Some(_)) => return Err(unused("db")),
+        (_, Some(database)) => server.database = database,
+    }
+    if let Kind::Sentinel { username, password, .. } = &mut server.kind {
+        *username = sentinel_user;
+        *password = sentinel_password;
+    } else if sentinel_user.is_some() {
+        return Err(unused("sentinel_user"));
+    } else if sentinel_password.is_some() {
+        return Err(unused("sentinel_password"));
+    }
+    Ok(())
+}
+
 fn decoded(text: &str) -> Result<String> {
-    percent_decode_str(text)
-        .decode_utf8()
-        .map(Cow::into_owned)
-        .map_err(|cause| config("a part of the Redis URL is not UTF-8 when decoded").with_source(cause))
+    Parameters::decoded("redis", text)
 }
 
 /// What is wrong with a password must not show it: these name the place, never the value of one.
@@ -173,36 +184,6 @@ fn number<T: std::str::FromStr>(place: &str, value: &str) -> Result<T> {
              %3A and %40"
         ))
     })
-}
-
-/// A number of bytes: digits, with `KiB`, `MiB` or `GiB` where wanted.
-fn size(name: &str, value: &str) -> Result<u64> {
-    units(value, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)]).ok_or_else(|| {
-        config(format!("{name}={value:?} in the Redis URL is no size: write bytes, or as 512MiB or 2GiB"))
-    })
-}
-
-/// Digits and `ms`, `s`, `m`, `h` or `d`.
-fn duration(name: &str, value: &str) -> Result<Duration> {
-    let units_of = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-    units(value, &units_of).map(Duration::from_millis).ok_or_else(|| {
-        config(format!(
-            "{name}={value:?} in the Redis URL is no duration: write as 500ms, 5s, 10m, 12h or 30d"
-        ))
-    })
-}
-
-fn units(value: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let (digits, unit) = units.iter().find_map(|(suffix, unit)| Some((value.strip_suffix(suffix)?, unit)))?;
-    digits.parse::<u64>().ok()?.checked_mul(*unit)
-}
-
-fn flag(name: &str, value: &str) -> Result<bool> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(config(format!("{name}={value:?} in the Redis URL is neither true nor false"))),
-    }
 }
 
 fn config(message: impl Into<Cow<'static, str>>) -> Error {
@@ -258,9 +239,10 @@ mod tests {
             assert!(shown.contains(part), "{part} is not in {shown}");
         }
         for (url, part) in [
-            ("redis://h?ttl=1", "known are namespace"),
-            ("redis://h?timeout=5", "no duration"),
-            ("redis://h?max_entry_size=1GB", "no size"),
+            ("redis://h?ttl=1", "\"ttl\"; known are namespace, prefix, max_entry_size, max_retention"),
+            ("redis://h?timeout=soon", "timeout is no duration"),
+            ("redis://h?max_entry_size=1GB", "max_entry_size is no size"),
+            ("redis://h?db=x", "the value of db is not a number"),
             ("redis://h?lazy=1", "true nor false"),
             ("redis://h?db=1&db=2", "twice"),
             ("redis://h?cert=a.pem", "go together"),
@@ -281,8 +263,16 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Config, "{url}");
             assert!(error.to_string().contains(part), "{url}: {error}");
         }
-        // A password with an unencoded '/' lands in places where a number is expected.
-        let error = RedisStorageBuilder::from_url("redis://u:top/secret@h/").unwrap_err();
-        assert!(!error.to_string().contains("secret") && !error.to_string().contains("top"), "{error}");
+        // What is written in two ways is one.
+        for (query, part) in [("timeout=5", "timeout: 5s"), ("max_entry_size=none", "max_entry_size: None")] {
+            let shown =
+                format!("{:?}", RedisStorageBuilder::from_url(&format!("redis://h?{query}")).unwrap());
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+        // A password with an unencoded '/' or '?' lands in places where a number or a parameter is expected.
+        for url in ["redis://u:top/secret@h/", "redis://u:1?secret@h/", "redis://h?pasword=secret"] {
+            let error = RedisStorageBuilder::from_url(url).unwrap_err();
+            assert!(!error.to_string().contains("secret") && !error.to_string().contains("top"), "{error}");
+        }
     }
 }

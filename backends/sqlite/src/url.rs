@@ -2,13 +2,9 @@
 
 use std::borrow::Cow;
 
-use cache_api::{Error, ErrorKind, Namespace, Result};
-use percent_encoding::percent_decode_str;
-use url::form_urlencoded;
+use cache_api::{Error, ErrorKind, Parameters, Result};
 
 use crate::{SqliteStorageBuilder, error::error};
-
-const PARAMETERS: &str = "namespace, max_size, max_entry_size, create_dir";
 
 /// The builder that a URL describes. The forms are in the crate's documentation.
 pub(crate) fn builder(url: &str) -> Result<SqliteStorageBuilder> {
@@ -23,7 +19,7 @@ pub(crate) fn builder(url: &str) -> Result<SqliteStorageBuilder> {
     }
     let location = location.strip_prefix("//").unwrap_or(location);
     let mut builder = SqliteStorageBuilder::default();
-    builder = match &*decoded(location)? {
+    builder = match &*Parameters::decoded("sqlite", location)? {
         "" => {
             return Err(config(
                 "the SQLite URL names no file: write sqlite://cache.sqlite or sqlite::memory:",
@@ -32,51 +28,21 @@ pub(crate) fn builder(url: &str) -> Result<SqliteStorageBuilder> {
         ":memory:" => builder.in_memory(),
         path => builder.path(path),
     };
-    let mut seen = Vec::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if seen.contains(&name) {
-            return Err(config(format!("the SQLite URL has the parameter {name:?} twice")));
-        }
-        builder = match &*name {
-            "namespace" => builder.namespace(Namespace::new(&value)?),
-            "max_size" if value == "none" => builder.max_size(None),
-            "max_size" => builder.max_size(size(&name, &value)?),
-            "max_entry_size" => builder.max_entry_size(size(&name, &value)?),
-            "create_dir" => builder.create_dir(flag(&name, &value)?),
-            _ => {
-                return Err(config(format!(
-                    "the SQLite URL has the unknown parameter {name:?}; known are {PARAMETERS}"
-                )));
-            }
-        };
-        seen.push(name);
+    let mut parameters = Parameters::new("sqlite", query)?;
+    if let Some(namespace) = parameters.namespace()? {
+        builder = builder.namespace(namespace);
     }
+    if let Some(bytes) = parameters.bound("max_size")? {
+        builder = builder.max_size(bytes);
+    }
+    if let Some(bytes) = parameters.size("max_entry_size")? {
+        builder = builder.max_entry_size(bytes);
+    }
+    if let Some(create) = parameters.flag("create_dir")? {
+        builder = builder.create_dir(create);
+    }
+    parameters.finish()?;
     Ok(builder)
-}
-
-fn decoded(location: &str) -> Result<Cow<'_, str>> {
-    percent_decode_str(location)
-        .decode_utf8()
-        .map_err(|cause| config("the path of the SQLite URL is not UTF-8 when decoded").with_source(cause))
-}
-
-/// A number of bytes: digits, with `KiB`, `MiB` or `GiB` where wanted.
-fn size(name: &str, value: &str) -> Result<u64> {
-    let (digits, unit) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
-        .into_iter()
-        .find_map(|(suffix, unit)| Some((value.strip_suffix(suffix)?, unit)))
-        .unwrap_or((value, 1_u64));
-    digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(|| {
-        config(format!("{name}={value:?} in the SQLite URL is no size: write bytes, or as 512MiB or 2GiB"))
-    })
-}
-
-fn flag(name: &str, value: &str) -> Result<bool> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(config(format!("{name}={value:?} in the SQLite URL is neither true nor false"))),
-    }
 }
 
 fn config(message: impl Into<Cow<'static, str>>) -> Error {
@@ -114,9 +80,12 @@ mod tests {
         for part in ["a-b", "2097152", "create_dir: false"] {
             assert!(shown.contains(part), "{shown}");
         }
+        let shown = format!("{:?}", builder_of("max_size=none").unwrap());
+        assert!(shown.contains("max_size: Set(None)"), "{shown}");
         for (query, part) in [
-            ("max-size=1", "known are namespace"),
-            ("max_size=1GB", "no size"),
+            ("max-size=1", "\"max-size\"; known are namespace, max_size, max_entry_size, create_dir"),
+            ("max_size=1GB", "max_size is no size"),
+            ("max_entry_size=none", "max_entry_size is no size"),
             ("max_size=99999999999999GiB", "no size"),
             ("max_size=1&max_size=2", "twice"),
             ("create_dir=1", "true nor false"),

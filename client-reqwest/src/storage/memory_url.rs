@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use cache_api::{Error, ErrorKind, Namespace, Result, Storage};
+use cache_api::{Namespace, Parameters, Result, Storage};
 use cache_backend_memory::{MemoryStorage, MemoryStorageBuilder};
-use url::form_urlencoded;
 
 /// The storage that the rest of a URL, after its scheme, describes.
 pub(super) fn open(rest: &str) -> Result<Arc<dyn Storage>> {
@@ -18,42 +17,21 @@ fn builder(rest: &str) -> Result<MemoryStorageBuilder> {
     if !namespace.is_empty() {
         builder = builder.namespace(Namespace::new(namespace)?);
     }
-    let mut seen = Vec::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if seen.contains(&name) {
-            return Err(config(format!("the memory URL has the parameter {name:?} twice")));
-        }
-        builder = match &*name {
-            "max_capacity" => builder.max_capacity(size(&name, &value)?),
-            "max_entry_size" => builder.max_entry_size(size(&name, &value)?),
-            _ => {
-                return Err(config(format!(
-                    "the memory URL has the unknown parameter {name:?}; known are max_capacity, max_entry_size"
-                )));
-            }
-        };
-        seen.push(name);
+    let mut parameters = Parameters::new("memory", query)?;
+    if let Some(bytes) = parameters.size("max_capacity")? {
+        builder = builder.max_capacity(bytes);
     }
+    if let Some(bytes) = parameters.size("max_entry_size")? {
+        builder = builder.max_entry_size(bytes);
+    }
+    parameters.finish()?;
     Ok(builder)
-}
-
-/// A number of bytes: digits, with `KiB`, `MiB` or `GiB` where wanted.
-fn size(name: &str, value: &str) -> Result<u64> {
-    let (digits, unit) = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
-        .into_iter()
-        .find_map(|(suffix, unit)| Some((value.strip_suffix(suffix)?, unit)))
-        .unwrap_or((value, 1_u64));
-    digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(|| {
-        config(format!("{name}={value:?} in the memory URL is no size: write bytes, or as 512MiB or 2GiB"))
-    })
-}
-
-fn config(message: String) -> Error {
-    Error::new(ErrorKind::Config, "url").with_backend("memory").with_message(message)
 }
 
 #[cfg(test)]
 mod tests {
+    use cache_api::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -70,7 +48,7 @@ mod tests {
         }
         for (rest, part) in [
             ("//A", "is no namespace"),
-            ("//?capacity=1", "known are max_capacity"),
+            ("//?capacity=1", "\"capacity\"; known are max_capacity, max_entry_size"),
             ("//?max_capacity=1GB", "no size"),
             ("//?max_capacity=1&max_capacity=2", "twice"),
             ("//?max_capacity=0", "no entry fits"),
