@@ -10,6 +10,7 @@ mod interleave;
 mod payload;
 mod presence;
 mod report;
+pub mod sample;
 #[cfg(feature = "services")]
 pub mod services;
 mod step;

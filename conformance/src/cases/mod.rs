@@ -11,6 +11,7 @@ mod heads;
 mod isolation;
 mod leases;
 mod listing;
+mod parity;
 mod persistence;
 mod races;
 mod round_trip;
@@ -39,6 +40,7 @@ const GROUPS: &[&[Case]] = &[
     leases::CASES,
     touch::CASES,
     sweep::CASES,
+    parity::CASES,
     garbage::CASES,
     persistence::CASES,
     two_handles::CASES,
