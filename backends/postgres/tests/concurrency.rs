@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
 #[path = "support/server.rs"]
 mod server;
 
@@ -23,7 +21,7 @@ use std::{
 
 use cache_api::{Body, Change, Namespace, Storage, TagDigest, Use, VariantId};
 use cache_backend_postgres::PostgresStorage;
-use entries::{entry, inline, key, put, put_stored, start, stored};
+use cache_conformance::sample::{entry, inline, key, put, put_stored, start, stored};
 use server::{Server, present};
 use sqlx::{PgConnection, Row};
 
@@ -134,7 +132,10 @@ async fn what_was_purged_stays_purged() {
             let storage = replicas[usize::try_from(number).unwrap() % 3].clone();
             tokio::spawn(async move {
                 let entry = entry(key(number), "head", now).with_tags([tag(1), tag(number + 2)]);
-                storage.commit(found.ticket(), entry, Change::Put(inline(vec![1; 3000])), now).await.unwrap()
+                storage
+                    .commit(found.ticket(), entry, Change::Put(inline(vec![1; 3000]).unwrap()), now)
+                    .await
+                    .unwrap()
             })
         });
         let commits: Vec<_> = commits.collect();

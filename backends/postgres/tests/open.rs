@@ -8,15 +8,13 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
 #[path = "support/server.rs"]
 mod server;
 
 use cache_api::{ErrorKind, Filter, Namespace, Result, Storage};
 use cache_backend_postgres::{PostgresStorage, PostgresStorageBuilder};
+use cache_conformance::sample::{self, key, put, start};
 use cache_conformance::services::{Service, postgres};
-use entries::{key, put, start};
 use server::{Server, present};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, raw_sql};
 use url::Url;
@@ -124,10 +122,10 @@ async fn permissions_are_asked_for_by_name_and_those_of_the_readme_suffice() {
     execute(&url, &grants.replace("http_cache", &role).replace("app_role", &role)).await;
     let storage = in_schema(&app).create(false).build().await.unwrap();
     put(&storage, key(1), vec![1; 10], &[cache_api::TagDigest::of("t")], start()).await.unwrap();
-    entries::put_stored(&storage, key(2), 1, 300_000, start()).await.unwrap();
+    sample::put_stored(&storage, key(2), 1, 300_000, start()).await.unwrap();
     storage.abilities().tags.unwrap().purge(&[cache_api::TagDigest::of("t")], start()).await.unwrap();
     assert_eq!(storage.abilities().listing.unwrap().clear(start()).await.unwrap(), 1);
-    storage.abilities().listing.unwrap().sweep(start() + entries::HOUR).await.unwrap();
+    storage.abilities().listing.unwrap().sweep(start() + sample::HOUR).await.unwrap();
 
     execute(&url, &format!("ALTER ROLE {role} SET default_transaction_isolation = 'serializable'")).await;
     let (kind, message) = refusal(in_schema(&app).build().await);
@@ -189,7 +187,7 @@ async fn over_a_pool_and_without_prepared_statements() {
     put(&over_pool, key(1), vec![1; 10], &[], start()).await.unwrap();
     let plain = builder(&url).schema("open_pool").prepared_statements(false).build().await.unwrap();
     assert_eq!(plain.lookup(&key(1), start()).await.unwrap().variants().len(), 1);
-    entries::put_stored(&plain, key(2), 1, 300_000, start()).await.unwrap();
+    sample::put_stored(&plain, key(2), 1, 300_000, start()).await.unwrap();
     let other = plain.in_namespace(Namespace::new("other").unwrap()).await.unwrap();
     assert_eq!(other.abilities().listing.unwrap().count(&Filter::all(), start()).await.unwrap().entries, 0);
     assert_eq!(plain.abilities().listing.unwrap().clear(start()).await.unwrap(), 2);
@@ -223,13 +221,13 @@ async fn unlogged_tables_that_a_crash_emptied() {
     let late = storage
         .commit(
             before.ticket(),
-            entries::entry(key(2), "head", start()),
-            cache_api::Change::Put(entries::inline(vec![1])),
+            sample::entry(key(2), "head", start()),
+            cache_api::Change::Put(sample::inline(vec![1]).unwrap()),
             start(),
         )
         .await;
     assert_eq!(late.unwrap(), cache_api::Committed::Refused(cache_api::Refusal::Removed));
-    assert!(entries::is_stored(&put(&storage, key(2), vec![1; 10], &[], start()).await.unwrap()));
+    assert!(sample::is_stored(&put(&storage, key(2), vec![1; 10], &[], start()).await.unwrap()));
     execute(&url, "DROP SCHEMA open_unlogged CASCADE").await;
 }
 
@@ -244,8 +242,8 @@ async fn connections_that_the_server_ended_are_replaced() {
     execute(&url, end).await;
     let found = storage.lookup(&key(1), start()).await.unwrap();
     execute(&url, end).await;
-    let entry = |head| entries::entry(key(1), head, start());
-    let again = cache_api::Change::Put(entries::inline(vec![2; 10]));
+    let entry = |head| sample::entry(key(1), head, start());
+    let again = cache_api::Change::Put(sample::inline(vec![2; 10]).unwrap());
     let committed = storage.commit(found.ticket(), entry("put"), again, start()).await.unwrap();
     let cache_api::Committed::Stored { version, .. } = committed else { panic!("{committed:?}") };
     execute(&url, end).await;
@@ -253,6 +251,6 @@ async fn connections_that_the_server_ended_are_replaced() {
     let keep = cache_api::Change::Keep(version);
     let lost = storage.commit(found.ticket(), entry("keep"), keep.clone(), start()).await.unwrap_err();
     assert!(lost.is_transient(), "{lost:?}");
-    assert!(entries::is_stored(&storage.commit(found.ticket(), entry("keep"), keep, start()).await.unwrap()));
+    assert!(sample::is_stored(&storage.commit(found.ticket(), entry("keep"), keep, start()).await.unwrap()));
     execute(&url, "DROP SCHEMA open_ended CASCADE").await;
 }

@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
 #[path = "support/server.rs"]
 mod server;
 
@@ -24,7 +22,7 @@ use std::{
 use cache_api::{
     Body, Change, Committed, FRAME_SIZE, Filter, Namespace, Outcome, Storage, TagDigest, Use, VariantId,
 };
-use entries::{entry, inline, key, start, stored};
+use cache_conformance::sample::{entry, inline, key, start, stored};
 use futures_util::TryStreamExt;
 use server::{Server, present};
 use tokio::{
@@ -112,7 +110,7 @@ async fn all(storage: &dyn Storage, turns: &Turns, round: u64) -> Vec<(&'static 
     let miss = storage.lookup(&key(1), now).await.unwrap();
     count("a lookup of nothing", 1);
     let small = entry(key(1), "head", now).with_tags([tag]);
-    let put = Change::Put(inline(vec![1; 1024]));
+    let put = Change::Put(inline(vec![1; 1024]).unwrap());
     let committed = storage.commit(miss.ticket(), small.clone(), put, now).await.unwrap();
     count("a small store", 1);
     let hit = storage.lookup(&key(1), now).await.unwrap();

@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
 #[path = "support/server.rs"]
 mod server;
 
@@ -18,7 +16,7 @@ use std::time::Duration;
 
 use cache_api::{BodyId, CacheKey, Change, Committed, Namespace, Refusal, Storage, TagDigest};
 use cache_backend_postgres::PostgresStorage;
-use entries::{entry, inline, put, start};
+use cache_conformance::sample::{self, entry, inline, put, start};
 use server::{Server, present};
 use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 use tokio::{task::JoinHandle, time::sleep};
@@ -69,7 +67,7 @@ async fn a_purge_waits_for_the_commits_of_its_tags() {
     let commit = tokio::spawn({
         let storage = storage.clone();
         let entry = entry(key, "head", now).with_tags([tag]);
-        async move { storage.commit(found.ticket(), entry, Change::Put(inline(vec![2; 10])), now).await }
+        async move { storage.commit(found.ticket(), entry, Change::Put(inline(vec![2; 10]).unwrap()), now).await }
     });
     stalls(&commit).await;
     let purge = tokio::spawn({
@@ -109,7 +107,7 @@ async fn a_clear_waits_for_removals() {
     release(&mut raw).await;
     remove.await.unwrap().unwrap();
     clear.await.unwrap().unwrap();
-    let late = Change::Put(inline(vec![2; 10]));
+    let late = Change::Put(inline(vec![2; 10]).unwrap());
     let late = storage.commit(during.ticket(), entry(key, "head", now), late, now).await.unwrap();
     assert_eq!(late, Committed::Refused(Refusal::Removed));
 }
@@ -134,12 +132,12 @@ async fn a_commit_sees_the_removal_it_waited_for() {
     let commit = tokio::spawn({
         let storage = storage.clone();
         let entry = entry(key, "head", now);
-        async move { storage.commit(found.ticket(), entry, Change::Put(inline(vec![2; 10])), now).await }
+        async move { storage.commit(found.ticket(), entry, Change::Put(inline(vec![2; 10]).unwrap()), now).await }
     });
     stalls(&commit).await;
     // Reads and sweeps wait for nobody.
     assert_eq!(storage.lookup(&key, now).await.unwrap().variants().len(), 1);
-    let sweep = storage.abilities().listing.unwrap().sweep(now + entries::HOUR);
+    let sweep = storage.abilities().listing.unwrap().sweep(now + sample::HOUR);
     assert_eq!(tokio::time::timeout(Duration::from_secs(5), sweep).await.unwrap().unwrap().entries, 0);
     release(&mut raw).await;
     assert_eq!(remove.await.unwrap().unwrap(), 1);

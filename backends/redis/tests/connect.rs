@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
 #[path = "support/own.rs"]
 mod own_server;
 
@@ -17,11 +15,11 @@ use std::time::Duration;
 
 use cache_api::{ErrorKind, Filter, Namespace, Storage, TagDigest, VariantId};
 use cache_backend_redis::{RedisStorage, redis};
+use cache_conformance::sample::{is_stored, key, put, put_stored, start};
 use cache_conformance::services::{
     Trials, own,
     redis::{self as servers, Kind},
 };
-use entries::{is_stored, key, put, put_stored, start};
 use own_server::{ask, open, port, raw};
 
 fn main() -> std::process::ExitCode {

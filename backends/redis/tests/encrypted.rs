@@ -8,13 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
-
 use cache_api::Storage as _;
 use cache_backend_redis::RedisStorage;
+use cache_conformance::sample::{is_stored, key, put, start};
 use cache_conformance::services::{Trials, own, redis::Kind};
-use entries::{is_stored, key, put, start};
 
 fn main() -> std::process::ExitCode {
     let service = own(&Kind::Tls);

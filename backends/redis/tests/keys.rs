@@ -8,8 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
 #[path = "support/own.rs"]
 mod own_server;
 #[path = "support/proxy.rs"]
@@ -24,8 +22,8 @@ use cache_backend_redis::{
     RedisStorage,
     redis::{self, aio::MultiplexedConnection},
 };
+use cache_conformance::sample::{entry, inline, is_stored, key, put, put_stored, start, stored};
 use cache_conformance::services::{Service, Trials, own, redis::Kind};
-use entries::{entry, inline, is_stored, key, put, put_stored, start, stored};
 use futures_util::StreamExt as _;
 use own_server::{ask, open, port, raw};
 use proxy::Proxy;
@@ -63,7 +61,7 @@ async fn round_trips() {
         let found = storage.lookup(&key, now).await.unwrap();
         trips(1, "a lookup of nothing");
         let small = entry(key, "head", now).with_tags(tags);
-        let body = Change::Put(inline(vec![1; 50_000]));
+        let body = Change::Put(inline(vec![1; 50_000]).unwrap());
         let committed = storage.commit(found.ticket(), small.clone(), body, now).await.unwrap();
         trips(1, "storing a small entry");
         let Committed::Stored { version, .. } = committed else { panic!("{committed:?}") };
@@ -210,7 +208,7 @@ async fn state_evicted() {
     for _ in 0..2 {
         let late = entry(key(1), "late", now);
         let committed =
-            storage.commit(found.ticket(), late, Change::Put(inline(vec![1])), now).await.unwrap();
+            storage.commit(found.ticket(), late, Change::Put(inline(vec![1]).unwrap()), now).await.unwrap();
         assert_eq!(committed, Committed::Refused(Refusal::Removed));
         assert!(storage.lookup(&key(1), now).await.unwrap().variants().is_empty());
     }
@@ -232,7 +230,7 @@ async fn tag_index_evicted() {
             let found = storage.lookup(&key(1), now).await.unwrap();
             let mut second = entry(key(1), "head", now).with_tags(other);
             second.variant = VariantId::from_bytes([1; 16]);
-            storage.commit(found.ticket(), second, Change::Put(inline(vec![1])), now).await.unwrap();
+            storage.commit(found.ticket(), second, Change::Put(inline(vec![1]).unwrap()), now).await.unwrap();
         }
         storage.abilities().tags.unwrap().purge(&tag, now).await.unwrap();
         let left = storage.lookup(&key(1), now).await.unwrap();
@@ -288,7 +286,8 @@ async fn marks_are_bounded() {
     assert!(ask::<u64>(&mut connection, &["HLEN", &state[0]]).await < 1100);
     // What was forgotten one by one is refused as a whole.
     let old = entry(key(1), "old", now).with_tags(&tags[..1]);
-    let committed = storage.commit(found.ticket(), old, Change::Put(inline(vec![1])), now).await.unwrap();
+    let committed =
+        storage.commit(found.ticket(), old, Change::Put(inline(vec![1]).unwrap()), now).await.unwrap();
     assert_eq!(committed, Committed::Refused(Refusal::Removed));
     assert!(is_stored(&put(&storage, key(1), vec![1], &tags[..1], now).await.unwrap()));
 }
@@ -311,7 +310,7 @@ async fn full_server() {
     assert_eq!(storage.remove(&key(1), None, now).await.unwrap(), 1);
     assert!(storage.lookup(&key(1), now).await.unwrap().variants().is_empty());
     let late = entry(key(1), "late", now);
-    let committed = storage.commit(found.ticket(), late, Change::Put(inline(vec![1])), now).await;
+    let committed = storage.commit(found.ticket(), late, Change::Put(inline(vec![1]).unwrap()), now).await;
     assert!(is_full_or_refused(committed));
 }
 

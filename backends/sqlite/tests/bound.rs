@@ -8,16 +8,13 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
-
 use std::{fs, path::Path, time::Duration};
 
 use cache_api::{
     Body, BodyId, Change, Committed, ErrorKind, Filter, Frame, Refusal, Storage, Use, VariantId,
 };
 use cache_backend_sqlite::SqliteStorage;
-use entries::{HOUR, entry, is_stored, key, put, put_stored, start, stored};
+use cache_conformance::sample::{HOUR, entry, is_stored, key, put, put_stored, start, stored};
 
 const KIB: u64 = 1024;
 

@@ -8,9 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
-
 use std::{
     future::Future,
     pin::Pin,
@@ -20,7 +17,7 @@ use std::{
 
 use cache_api::{Body, Change, Storage};
 use cache_backend_sqlite::SqliteStorage;
-use entries::{entry, inline, key, put, start, stored};
+use cache_conformance::sample::{self, entry, inline, key, put, start, stored};
 
 /// Gives up after `polls` polls.
 struct Dropped<F> {
@@ -55,7 +52,7 @@ async fn cut_off_everywhere(storage: SqliteStorage, other: SqliteStorage) {
             }),
             1 => Box::pin(async {
                 let entry = entry(key, &polls.to_string(), now);
-                let put = Change::Put(inline(vec![byte; 3000]));
+                let put = Change::Put(inline(vec![byte; 3000]).unwrap());
                 storage.commit(found.ticket(), entry, put, now).await.unwrap();
             }),
             _ => Box::pin(async {
@@ -65,10 +62,10 @@ async fn cut_off_everywhere(storage: SqliteStorage, other: SqliteStorage) {
         };
         ended |= Dropped { future: operation, polls: polls / 3 }.await.is_some();
         // Another process could write at once: nothing is left locked.
-        let next = put(&other, entries::key(99), vec![byte; 10], &[], now);
+        let next = put(&other, sample::key(99), vec![byte; 10], &[], now);
         tokio::time::timeout(Duration::from_secs(5), next).await.expect("locked out").unwrap();
         for number in 0..5 {
-            let key = entries::key(number);
+            let key = sample::key(number);
             for variant in storage.lookup(&key, now).await.unwrap().variants() {
                 let head = variant.head.bytes().await.unwrap();
                 let byte: u8 = std::str::from_utf8(head).unwrap().parse().unwrap();

@@ -8,14 +8,11 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/entries.rs"]
-mod entries;
-
 use std::{env, path::Path, process::Stdio, time::Duration};
 
 use cache_api::{Body, Change, Committed, FRAME_SIZE, Storage, TagDigest};
 use cache_backend_sqlite::SqliteStorage;
-use entries::{entry, inline, key, start, stored};
+use cache_conformance::sample::{entry, inline, key, start, stored};
 use tokio::process::{Child, Command};
 
 /// Names the file in the processes that the tests start.
@@ -117,7 +114,7 @@ async fn work(storage: &SqliteStorage, number: u64, round: u64) -> bool {
             return false;
         }
         _ => {
-            let body = inline(vec![byte; 5000]);
+            let body = inline(vec![byte; 5000]).unwrap();
             storage.commit(found.ticket(), entry, Change::Put(body), now).await.unwrap()
         }
     };
