@@ -346,7 +346,7 @@ mod tests {
         secret(of("a=hunter2").flag("a").unwrap_err());
         secret(of("a=hunter2").parsed::<u16>("a", "a number").unwrap_err());
         secret(of("namespace=HUNTER2-hunter2").namespace().unwrap_err());
-        secret(of("pasword=hunter2").finish().unwrap_err());
+        secret(of("pass_word=hunter2").finish().unwrap_err());
         // What is left of `scheme://user:1?hunter2@host` and `scheme://user:1?hunter2&x@host`.
         secret(of("hunter2@host").finish().unwrap_err());
         secret(of("hunter2&x@host").finish().unwrap_err());

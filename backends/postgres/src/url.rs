@@ -136,7 +136,7 @@ mod tests {
         for (rest, part) in [
             ("db?name_space=1", "\"name_space\"; known are namespace, schema"),
             ("db?statement-cache-capacity=0", "unknown parameter"),
-            ("db?pasword=hunter2", "unknown parameter \"pasword\""),
+            ("db?pass_word=hunter2", "unknown parameter \"pass_word\""),
             ("db?password=hunter2&password=x", "twice"),
             ("db?schema=pg_x", "is no schema"),
             ("db?namespace=A", "is no namespace"),

@@ -270,7 +270,7 @@ mod tests {
             assert!(shown.contains(part), "{part} is not in {shown}");
         }
         // A password with an unencoded '/' or '?' lands in places where a number or a parameter is expected.
-        for url in ["redis://u:top/secret@h/", "redis://u:1?secret@h/", "redis://h?pasword=secret"] {
+        for url in ["redis://u:top/secret@h/", "redis://u:1?secret@h/", "redis://h?pass_word=secret"] {
             let error = RedisStorageBuilder::from_url(url).unwrap_err();
             assert!(!error.to_string().contains("secret") && !error.to_string().contains("top"), "{error}");
         }
