@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, num::NonZeroU32};
 
-use cache_api::{Error, ErrorKind, Parameters, Result};
+use cache_api::{Error, ErrorKind, Limits, Parameters, Result};
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
@@ -77,6 +77,9 @@ pub(crate) fn builder(text: &str) -> Result<PostgresStorageBuilder> {
     if let Some(bytes) = parameters.size("max_entry_size")? {
         builder = builder.max_entry_size(bytes);
     }
+    if let Some(retention) = parameters.duration("max_retention")? {
+        builder = builder.limits(Limits::default().with_max_retention(retention));
+    }
     let passed_on = parameters.passed_on(PASSED_ON);
     parameters.finish()?;
     url.set_query(None);
@@ -101,7 +104,7 @@ mod tests {
     fn parameters_are_taken_and_the_rest_is_passed_on() {
         let url = "postgresql://app:s%40cret@db.internal:6432/shop?namespace=a-b&schema=cache_x&create=false\
             &unlogged=true&lazy=true&max_connections=3&acquire_timeout=2s&prepared_statements=false\
-            &max_entry_size=2MiB&sslmode=require&application_name=shop&options[statement_timeout]=5s";
+            &max_entry_size=2MiB&max_retention=30d&sslmode=require&application_name=shop&options[statement_timeout]=5s";
         let shown = format!("{:?}", builder(url).unwrap());
         for part in [
             "db.internal:6432/shop",
@@ -114,6 +117,7 @@ mod tests {
             "acquire_timeout: 2s",
             "prepared_statements: false",
             "2097152",
+            "max_retention: 2592000s",
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }

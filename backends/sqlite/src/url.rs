@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use cache_api::{Error, ErrorKind, Parameters, Result};
+use cache_api::{Error, ErrorKind, Limits, Parameters, Result};
 
 use crate::{SqliteStorageBuilder, error::error};
 
@@ -37,6 +37,9 @@ pub(crate) fn builder(url: &str) -> Result<SqliteStorageBuilder> {
     }
     if let Some(bytes) = parameters.size("max_entry_size")? {
         builder = builder.max_entry_size(bytes);
+    }
+    if let Some(retention) = parameters.duration("max_retention")? {
+        builder = builder.limits(Limits::default().with_max_retention(retention));
     }
     if let Some(create) = parameters.flag("create_dir")? {
         builder = builder.create_dir(create);
@@ -76,14 +79,20 @@ mod tests {
     #[test]
     fn parameters_are_taken_or_named() {
         let builder_of = |query: &str| builder(&format!("sqlite://x.sqlite?{query}"));
-        let shown = format!("{:?}", builder_of("namespace=a-b&max_size=2MiB&create_dir=false").unwrap());
-        for part in ["a-b", "2097152", "create_dir: false"] {
+        let shown = format!(
+            "{:?}",
+            builder_of("namespace=a-b&max_size=2MiB&max_retention=30d&create_dir=false").unwrap()
+        );
+        for part in ["a-b", "2097152", "max_retention: 2592000s", "create_dir: false"] {
             assert!(shown.contains(part), "{shown}");
         }
         let shown = format!("{:?}", builder_of("max_size=none").unwrap());
         assert!(shown.contains("max_size: Set(None)"), "{shown}");
         for (query, part) in [
-            ("max-size=1", "\"max-size\"; known are namespace, max_size, max_entry_size, create_dir"),
+            (
+                "max-size=1",
+                "\"max-size\"; known are namespace, max_size, max_entry_size, max_retention, create_dir",
+            ),
             ("max_size=1GB", "max_size is no size"),
             ("max_entry_size=none", "max_entry_size is no size"),
             ("max_size=99999999999999GiB", "no size"),

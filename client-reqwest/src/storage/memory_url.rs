@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cache_api::{Namespace, Parameters, Result, Storage};
+use cache_api::{Limits, Namespace, Parameters, Result, Storage};
 use cache_backend_memory::{MemoryStorage, MemoryStorageBuilder};
 
 /// The storage that the rest of a URL, after its scheme, describes.
@@ -24,6 +24,9 @@ fn builder(rest: &str) -> Result<MemoryStorageBuilder> {
     if let Some(bytes) = parameters.size("max_entry_size")? {
         builder = builder.max_entry_size(bytes);
     }
+    if let Some(retention) = parameters.duration("max_retention")? {
+        builder = builder.limits(Limits::default().with_max_retention(retention));
+    }
     parameters.finish()?;
     Ok(builder)
 }
@@ -42,13 +45,14 @@ mod tests {
             ("//api", "namespace: Namespace(api)"),
             ("//?max_capacity=64MiB", "max_capacity: 67108864"),
             ("//a-b?max_capacity=1000&max_entry_size=100", "max_entry_size: Some(100)"),
+            ("//?max_retention=1h", "max_retention: 3600s"),
         ] {
             let shown = format!("{:?}", builder(rest).unwrap());
             assert!(shown.contains(part), "{rest}: {shown}");
         }
         for (rest, part) in [
             ("//A", "is no namespace"),
-            ("//?capacity=1", "\"capacity\"; known are max_capacity, max_entry_size"),
+            ("//?capacity=1", "\"capacity\"; known are max_capacity, max_entry_size, max_retention"),
             ("//?max_capacity=1GB", "no size"),
             ("//?max_capacity=1&max_capacity=2", "twice"),
             ("//?max_capacity=0", "no entry fits"),
