@@ -52,6 +52,10 @@ nextest:
 quickstart:
     scripts/gate quickstart
 
+# The example of several processes over one Redis.
+replicas:
+    scripts/gate replicas
+
 # The public suite of cache tests, in both modes; CACHE_TESTS_DIR names a checkout newer than the release on npm.
 cache-tests:
     scripts/gate cache-tests
