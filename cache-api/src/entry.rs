@@ -242,6 +242,12 @@ impl Ticket {
         self.variants.iter().find(|v| v.id == *variant).map(|v| v.version.body)
     }
 
+    /// The live variants that the lookup returned.
+    #[must_use]
+    pub fn variants(&self) -> &[Variant] {
+        &self.variants
+    }
+
     /// When it was issued.
     #[must_use]
     pub fn issued_at(&self) -> SystemTime {

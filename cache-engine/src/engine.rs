@@ -9,11 +9,13 @@ use crate::{
     clock::Clock,
     error::Error,
     expedition::Expedition,
-    flight::{Boarding, Flights, Landing},
+    flight::Flights,
     found::Found,
     info::{CacheInfo, Source},
+    misses::Misses,
     network::{Network, Request},
     policy::{self, Ask, Before, Decision, Options, RequestView},
+    queue::{Queue, Turn, Wanted},
     settings::Settings,
     store::Store,
     uses::Uses,
@@ -34,6 +36,7 @@ pub(crate) struct Inner<N: Network> {
     scoped: Options,
     pub(crate) settings: Settings,
     pub(crate) flights: Flights<N::Error>,
+    pub(crate) misses: Misses,
     uses: Uses,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
@@ -58,9 +61,6 @@ pub enum Answer<R> {
     Cached(Response<Body>),
 }
 
-/// How often a request waits for another's fetch before it fetches for itself.
-const ROUNDS: u32 = 2;
-
 impl<N: Network> Engine<N> {
     pub(crate) fn new(
         network: N,
@@ -80,6 +80,7 @@ impl<N: Network> Engine<N> {
             scoped,
             settings,
             flights: Flights::default(),
+            misses: Misses::default(),
             uses: Uses::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -200,11 +201,7 @@ impl<N: Network> Inner<N> {
         request: Request<N::Body>,
         key: CacheKey,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
-        let mut rounds = 0;
-        // Whether another's fetch ended while this request waited for it.
-        let mut collapsed = false;
-        // The flight that this request leads, while it looks whether that is still needed.
-        let mut held = None;
+        let mut queue = Queue::default();
         loop {
             let landings = self.flights.landings(&key);
             let found = match Found::lookup(store, &key).await {
@@ -221,44 +218,18 @@ impl<N: Network> Inner<N> {
                 Decision::Unsatisfiable => return Ok(unsatisfiable(&before, Some(key))),
                 Decision::Revalidate(ask) | Decision::Fetch(ask) | Decision::Bypass(ask) => {
                     let ask = ask.clone();
-                    let flight = (key, self.selection(&request, &key, found.as_ref()));
-                    let pilot = if held.is_some() {
-                        held
-                    } else if ask.coalesce && rounds < ROUNDS {
-                        match self.flights.board(flight) {
-                            Boarding::Leader(pilot) if self.flights.landings(&key) != landings => {
-                                // Somebody landed between the lookup and now: look again.
-                                held = Some(pilot);
-                                continue;
-                            }
-                            Boarding::Leader(pilot) => Some(pilot),
-                            Boarding::Follower(passenger) => {
-                                rounds += 1;
-                                collapsed = true;
-                                let wait =
-                                    tokio::time::timeout(self.settings.wait_for_leader, passenger.landed());
-                                let failure = match wait.await {
-                                    Ok(Landing::Stored | Landing::Lost | Landing::Flying) => continue,
-                                    Ok(Landing::Private) | Err(_) => {
-                                        // No flight will bring what this request needs.
-                                        rounds = ROUNDS;
-                                        continue;
-                                    }
-                                    Ok(Landing::Failed(error)) => error,
-                                };
-                                if let Some(stale) =
-                                    self.stale_instead(store, &request, &key, found.as_ref(), &ask).await
-                                {
-                                    return Ok(stale);
-                                }
-                                match failure {
-                                    Some(error) if rounds == ROUNDS => return Err(Error::Network(error)),
-                                    _ => continue,
-                                }
-                            }
-                        }
-                    } else {
-                        None
+                    let wanted = Wanted {
+                        store,
+                        request: &request,
+                        flight: (key, self.selection(&request, &key, found.as_ref())),
+                        found: found.as_ref(),
+                        ask: &ask,
+                        landings,
+                    };
+                    let pilot = match self.queue(&mut queue, wanted).await {
+                        Turn::Go(pilot) => pilot,
+                        Turn::Look => continue,
+                        Turn::Take(answer) => return answer,
                     };
                     let expedition = Expedition {
                         inner: Arc::clone(self),
@@ -273,10 +244,7 @@ impl<N: Network> Inner<N> {
                 }
             };
             drop(views);
-            if let Some(pilot) = held.take() {
-                collapsed = true;
-                pilot.land(Landing::Stored);
-            }
+            queue.step_back();
             let Some(found) = found else { continue };
             let age = before.age;
             let served = found.serve(store, index, form, None, age, |head| self.resume(&request, head)).await;
@@ -288,7 +256,7 @@ impl<N: Network> Inner<N> {
                 Ok(response) => {
                     self.note_use(store, key, &found, index, now);
                     let mut info = CacheInfo::new(source, before.reasons);
-                    info.collapsed = collapsed;
+                    info.collapsed = queue.collapsed;
                     info.ttl = before.ttl;
                     return Ok(answered(response, info.about(key, &found, index), age));
                 }

@@ -14,6 +14,7 @@ use crate::{
     flight::{Landing, Pilot},
     found::Found,
     info::{CacheInfo, Source},
+    lease::{self, Crossing},
     network::{Network, Request, WireBody},
     pipe::Pipe,
     policy::{self, After, Ask, Before, Keep, Outcome, ResponseView},
@@ -71,12 +72,24 @@ impl<N: Network> Expedition<N> {
     }
 
     /// Goes without a caller, to refresh what is stored.
-    pub(crate) fn go_in_background(self, pilot: Pilot<N::Error>) {
+    ///
+    /// Of all processes that share the store one does, where it has leases.
+    pub(crate) fn go_in_background(self, mut pilot: Pilot<N::Error>) {
         let tracked = self.inner.tasks.token();
         let refresh = async move {
+            match lease::acquire(&self.store, pilot.key(), &self.inner.settings, &self.inner.tasks).await {
+                Crossing::Held(lease) => {
+                    pilot.cross(Some(lease));
+                    if self.is_overtaken().await {
+                        return pilot.land(Landing::Stored);
+                    }
+                }
+                Crossing::Busy => return pilot.land(Landing::Stored),
+                Crossing::Uncacheable(_) | Crossing::Open => {}
+            }
             let _tracked = tracked;
             match self.go().await {
-                Return::Home(_, landing) => pilot.land(landing),
+                Return::Home(_, landing) => self.inner.land(pilot, landing),
                 Return::UnderWay(answered, cargo) => {
                     let inner = self.inner;
                     drop(answered);
@@ -85,6 +98,15 @@ impl<N: Network> Expedition<N> {
             }
         };
         tokio::spawn(refresh.in_current_span());
+    }
+
+    /// Whether what was found is not what is stored any more.
+    async fn is_overtaken(&self) -> bool {
+        let (Some(found), Ok(now)) = (&self.found, self.store.lookup(&self.key).await) else { return false };
+        let versions = |variants: &[cache_api::Variant]| -> Vec<_> {
+            variants.iter().map(|variant| (variant.id, variant.version)).collect()
+        };
+        versions(found.ticket().variants()) != versions(now.variants())
     }
 
     async fn travel(self, pilot: Option<Pilot<N::Error>>, mut caller: oneshot::Sender<Outcomes<N>>) {
@@ -100,7 +122,7 @@ impl<N: Network> Expedition<N> {
         match arrival {
             Return::Home(answer, landing) => {
                 if let Some(pilot) = pilot {
-                    pilot.land(landing);
+                    self.inner.land(pilot, landing);
                 }
                 let _ = caller.send(answer);
             }
@@ -208,8 +230,12 @@ impl<N: Network> Expedition<N> {
     }
 
     fn pass(&self, response: N::Response, after: &After) -> Return<N> {
+        // A failing origin is no reason for everyone to ask it at once.
+        let is_uncacheable =
+            matches!(after.outcome, Outcome::Pass) && !N::head(&response).status.is_server_error();
+        let landing = if is_uncacheable { Landing::Uncacheable } else { Landing::Private };
         let info = self.info(Source::Origin, after);
-        Return::Home(Ok(Answered { answer: Answer::Wire(response), info }), Landing::Private)
+        Return::Home(Ok(Answered { answer: Answer::Wire(response), info }), landing)
     }
 
     /// Stores an answer that has come already, as it goes to the caller.
@@ -310,6 +336,7 @@ impl<E: std::error::Error + Send + Sync + 'static> Cargo<E> {
             sink: Some(sink),
             pilot,
             finish_dropped: inner.settings.finish_dropped,
+            patience: inner.settings.lease,
             closing: inner.closing.clone(),
         }
     }

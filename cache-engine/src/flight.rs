@@ -12,6 +12,8 @@ use std::{
 use cache_api::CacheKey;
 use tokio::sync::{Notify, watch};
 
+use crate::lease::Held;
+
 /// What is wanted: a resource, and a digest of the request fields known to select among its variants.
 pub(crate) type FlightKey = (CacheKey, [u8; 16]);
 
@@ -23,6 +25,8 @@ pub(crate) enum Landing<E> {
     Stored,
     /// The answer is the leader's alone: fetch for yourself, all at once.
     Private,
+    /// The same, since the policy says that such an answer is not to be stored.
+    Uncacheable,
     /// The origin failed; a stale response may stand in. Without an error it answered 5xx.
     Failed(Option<Arc<E>>),
     /// The leader panicked or was cancelled: another takes its place.
@@ -35,6 +39,7 @@ impl<E> Clone for Landing<E> {
             Self::Flying => Self::Flying,
             Self::Stored => Self::Stored,
             Self::Private => Self::Private,
+            Self::Uncacheable => Self::Uncacheable,
             Self::Failed(error) => Self::Failed(error.clone()),
             Self::Lost => Self::Lost,
         }
@@ -66,6 +71,8 @@ pub(crate) struct Pilot<E> {
     key: FlightKey,
     sender: watch::Sender<Landing<E>>,
     boarded: Arc<Notify>,
+    /// What was done about other processes: nothing yet, or the lease if there is one.
+    crossed: Option<Option<Box<Held>>>,
 }
 
 /// A follower's side.
@@ -103,7 +110,7 @@ impl<E> Flights<E> {
             hash_map::Entry::Vacant(free) => {
                 let (sender, boarded) =
                     free.insert((watch::Sender::new(Landing::Flying), Arc::default())).clone();
-                Boarding::Leader(Pilot { board: Arc::clone(&self.0), key, sender, boarded })
+                Boarding::Leader(Pilot { board: Arc::clone(&self.0), key, sender, boarded, crossed: None })
             }
         }
     }
@@ -127,8 +134,36 @@ impl<E> Pilot<E> {
         self.sender.closed().await;
     }
 
+    /// What the flight is for.
+    pub(crate) fn key(&self) -> &FlightKey {
+        &self.key
+    }
+
+    /// Whether it is settled that this flight need not wait for another process.
+    pub(crate) fn has_crossed(&self) -> bool {
+        self.crossed.is_some()
+    }
+
+    /// Settles that, with the lease that was taken for it.
+    pub(crate) fn cross(&mut self, lease: Option<Box<Held>>) {
+        self.crossed = Some(lease);
+    }
+
+    /// Whether other processes wait for the end of this flight.
+    pub(crate) fn has_lease(&self) -> bool {
+        matches!(self.crossed, Some(Some(_)))
+    }
+
+    /// Lets other processes fetch for themselves.
+    pub(crate) fn yield_lease(&mut self) {
+        self.crossed = Some(None);
+    }
+
     /// Ends the flight: who waits goes on, who comes later starts another.
-    pub(crate) fn land(self, landing: Landing<E>) {
+    pub(crate) fn land(mut self, landing: Landing<E>) {
+        if let Some(lease) = self.crossed.take().flatten() {
+            lease.release(!matches!(landing, Landing::Uncacheable));
+        }
         self.sender.send_replace(landing);
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) max_body: u64,
     pub(crate) finish_dropped: u64,
     pub(crate) wait_for_leader: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) hit_for_miss: Duration,
     pub(crate) close_timeout: Duration,
 }
 
@@ -48,6 +50,8 @@ impl Default for EngineBuilder {
                 max_body: u64::MAX,
                 finish_dropped: 64 * 1024,
                 wait_for_leader: Duration::from_secs(30),
+                lease: Duration::from_secs(5),
+                hit_for_miss: Duration::from_secs(5),
                 close_timeout: Duration::from_secs(10),
             },
         }
@@ -127,10 +131,28 @@ impl EngineBuilder {
         self
     }
 
-    /// How long a request waits for another's fetch of the same resource before it fetches for itself; 30 seconds
-    /// by default.
+    /// How long a request waits for another's fetch of the same resource, in this process or in another that shares the
+    /// storage, before it fetches for itself; 30 seconds by default.
     pub fn wait_for_leader(mut self, wait: Duration) -> Self {
         self.settings.wait_for_leader = wait;
+        self
+    }
+
+    /// How long other processes wait for one that fetches and gives no more sign of life; 5 seconds by default.
+    ///
+    /// It is the time of the [lease](cache_api::Leases) that is taken before a fetch, and prolonged while it lasts. Zero
+    /// takes none: each process then fetches for itself.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease;
+        self
+    }
+
+    /// How long it is remembered that an answer must not be stored, so that requests for its resource do not wait for
+    /// each other in vain; 5 seconds by default.
+    ///
+    /// It is known to this process and, where the storage has leases, to all that share it.
+    pub fn hit_for_miss(mut self, time: Duration) -> Self {
+        self.settings.hit_for_miss = time;
         self
     }
 

@@ -1,6 +1,6 @@
 //! A body on its way from the origin to the caller and to the storage at once.
 
-use std::{error::Error as StdError, sync::Arc};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
@@ -29,6 +29,8 @@ pub(crate) struct Transfer<E> {
     pub(crate) pilot: Option<Pilot<E>>,
     /// How much may be outstanding for a transfer to go on that nobody waits for.
     pub(crate) finish_dropped: u64,
+    /// How long other processes wait for a caller that does not read.
+    pub(crate) patience: Duration,
     /// Asks for an end of what nobody waits for.
     pub(crate) closing: CancellationToken,
 }
@@ -94,7 +96,7 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
             if !pipe.is_full() {
                 return true;
             }
-            match (&self.pilot, &self.sink) {
+            match (&mut self.pilot, &self.sink) {
                 (Some(pilot), Some(_)) if pilot.has_passengers() => {
                     pipe.shed();
                     return true;
@@ -102,6 +104,7 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
                 (Some(pilot), Some(_)) => tokio::select! {
                     () = pipe.drained() => {}
                     () = pilot.boarded() => {}
+                    () = tokio::time::sleep(self.patience), if pilot.has_lease() => pilot.yield_lease(),
                     () = self.closing.cancelled() => self.sink = None,
                 },
                 (None, Some(_)) => tokio::select! {

@@ -155,10 +155,26 @@ impl CachedClientBuilder {
         self
     }
 
-    /// How long a request waits for another's fetch of the same resource before it fetches for itself; 30 seconds
-    /// by default.
+    /// How long a request waits for another's fetch of the same resource, in this process or in another that shares the
+    /// storage, before it fetches for itself; 30 seconds by default.
     pub fn wait_for_leader(mut self, wait: Duration) -> Self {
         self.engine = self.engine.wait_for_leader(wait);
+        self
+    }
+
+    /// How long other processes wait for one that fetches and gives no more sign of life; 5 seconds by default.
+    ///
+    /// It is the time of the [lease](cache_api::Leases) that is taken before a fetch, and prolonged while it lasts. Zero
+    /// takes none: each process then fetches for itself.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.engine = self.engine.lease(lease);
+        self
+    }
+
+    /// How long it is remembered that an answer must not be stored, so that requests for its resource do not wait for
+    /// each other in vain; 5 seconds by default.
+    pub fn hit_for_miss(mut self, time: Duration) -> Self {
+        self.engine = self.engine.hit_for_miss(time);
         self
     }
 

@@ -1,0 +1,157 @@
+//! Single flight across processes: the leader of a flight takes the resource's lease in the store that they share.
+
+use std::time::{Duration, SystemTime};
+
+use cache_api::{Acquired, CacheKey, Lease, Outcome};
+use tokio::{runtime::Handle, task::AbortHandle, time::Instant};
+use tokio_util::task::TaskTracker;
+
+use crate::{flight::FlightKey, settings::Settings, store::Store};
+
+/// The first pause before a lease that another holds is asked for again; each pause is twice the last one.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// What came of asking for a lease.
+pub(crate) enum Crossing {
+    /// It is ours. Whoever held it before may have stored what is wanted: look again.
+    Held(Box<Held>),
+    /// Another holds it.
+    Busy,
+    /// Nobody is to wait: the last answer was for its caller alone, and is remembered as such until then.
+    Uncacheable(SystemTime),
+    /// There are no leases, the store fails, or another holds it for too long.
+    Open,
+}
+
+/// A lease that is held. It is kept alive until it is released, or dropped, which releases it too.
+#[derive(Debug)]
+pub(crate) struct Held {
+    released: Option<Release>,
+    keeper: AbortHandle,
+    runtime: Handle,
+}
+
+#[derive(Debug)]
+struct Release {
+    store: Store,
+    lease: Lease,
+    /// How long an answer that cannot be stored is remembered.
+    hit_for_miss: Duration,
+    /// Who closes the engine waits for leases to be given back.
+    tasks: TaskTracker,
+}
+
+/// Takes the lease of what a flight wants, if nobody holds it.
+pub(crate) async fn acquire(
+    store: &Store,
+    flight: &FlightKey,
+    settings: &Settings,
+    tasks: &TaskTracker,
+) -> Crossing {
+    let leases = store.storage.abilities().leases.filter(|_| !settings.lease.is_zero());
+    let Some(leases) = leases else { return Crossing::Open };
+    let (key, now) = (lease_key(flight), store.clock.now());
+    let acquire = leases.acquire(&key, settings.lease, now);
+    match store.within("acquire", store.deadlines.read, acquire).await {
+        Ok(Acquired::Held(lease)) => {
+            let release = Release {
+                store: store.clone(),
+                lease,
+                hit_for_miss: settings.hit_for_miss,
+                tasks: tasks.clone(),
+            };
+            Crossing::Held(Box::new(release.keep(settings.lease)))
+        }
+        Ok(Acquired::Busy { .. }) => Crossing::Busy,
+        Ok(Acquired::Uncacheable { until }) => Crossing::Uncacheable(until),
+        _ => Crossing::Open,
+    }
+}
+
+/// The same, and waits for who holds it, up to the wait that the settings allow. Never [`Crossing::Busy`].
+pub(crate) async fn wait(
+    store: &Store,
+    flight: &FlightKey,
+    settings: &Settings,
+    tasks: &TaskTracker,
+) -> Crossing {
+    let end = Instant::now() + settings.wait_for_leader;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match acquire(store, flight, settings, tasks).await {
+            Crossing::Busy => {}
+            crossing => return crossing,
+        }
+        let until = Instant::now() + jittered(pause);
+        if until > end {
+            tracing::debug!(storage = %store.storage, "another process took too long: fetching without its lease");
+            return Crossing::Open;
+        }
+        tokio::time::sleep_until(until).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+impl Held {
+    /// Gives the lease back, and says what came of it.
+    pub(crate) fn release(mut self, is_cacheable: bool) {
+        self.give_back(is_cacheable);
+    }
+
+    fn give_back(&mut self, is_cacheable: bool) {
+        let Some(Release { store, lease, hit_for_miss, tasks }) = self.released.take() else { return };
+        self.keeper.abort();
+        let outcome = if is_cacheable { Outcome::Done } else { Outcome::Uncacheable(hit_for_miss) };
+        let tracked = tasks.token();
+        self.runtime.spawn(async move {
+            let _tracked = tracked;
+            let Some(leases) = store.storage.abilities().leases else { return };
+            let release = leases.release(&lease, outcome, store.clock.now());
+            // A failure is reported; the lease then ends by itself.
+            let _ = store.within("release", store.deadlines.write, release).await;
+        });
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.give_back(true);
+    }
+}
+
+impl Release {
+    fn keep(self, ttl: Duration) -> Held {
+        let runtime = Handle::current();
+        let (store, lease) = (self.store.clone(), self.lease.clone());
+        let keeper = runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(ttl / 3).await;
+                let Some(leases) = store.storage.abilities().leases else { return };
+                let extend = leases.extend(&lease, ttl, store.clock.now());
+                // A lease that is lost stays lost: the ticket keeps what is stored under it from overwriting.
+                if let Ok(false) = store.within("extend", store.deadlines.write, extend).await {
+                    return;
+                }
+            }
+        });
+        Held { keeper: keeper.abort_handle(), released: Some(self), runtime }
+    }
+}
+
+/// Between half of it and all: processes that wait for one lease do not ask for it all at once.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// Requests that are known to select different variants do not wait for each other.
+fn lease_key((key, selection): &FlightKey) -> CacheKey {
+    if *selection == [0; 16] {
+        return *key;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"http-cache/lease/1\0").update(key.as_bytes()).update(selection);
+    CacheKey::from_bytes(*hasher.finalize().as_bytes())
+}

@@ -1,0 +1,269 @@
+//! Several engines over one store, as several processes have: one request to the origin for all of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test panics where it fails"
+)]
+
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use cache_api::{Acquired, CacheKey, Storage};
+use cache_engine::{Clock as _, Engine, EngineBuilder, Source};
+use futures_util::{StreamExt as _, future::join_all, stream};
+use http::header;
+use support::{Got, Origin, Reply, TestClock, get, memory, settle, with_field};
+use tokio::sync::{Barrier, Semaphore};
+
+const FRESH: (&str, &str) = ("cache-control", "max-age=60");
+
+/// Engines over one store and one origin, each with flights of its own.
+struct Replicas {
+    engines: Vec<Engine<Origin>>,
+    storage: Arc<dyn Storage>,
+    origin: Origin,
+    clock: TestClock,
+}
+
+impl Replicas {
+    fn new(count: usize, origin: &Origin, configure: impl Fn(EngineBuilder) -> EngineBuilder) -> Self {
+        let (storage, clock) = (memory(), TestClock::new());
+        let engine = |_| {
+            let builder = EngineBuilder::new().storage(Arc::clone(&storage)).clock(Arc::new(clock.clone()));
+            configure(builder).build(origin.clone())
+        };
+        let engines = (0..count).map(engine).collect();
+        Self { engines, storage, origin: origin.clone(), clock }
+    }
+
+    async fn get(&self, replica: usize) -> Got {
+        Got::of(self.engines[replica].handle(get()).await.unwrap()).await.unwrap()
+    }
+
+    /// The key of what [`get`] asks for, once it was asked for.
+    async fn key(&self) -> CacheKey {
+        self.engines[0].handle(get()).await.unwrap().info.key.unwrap()
+    }
+
+    /// Takes the lease as a process that is not among these does.
+    async fn lease_elsewhere(&self, key: &CacheKey, ttl: Duration) {
+        let leases = self.storage.abilities().leases.unwrap();
+        let acquired = leases.acquire(key, ttl, self.clock.now()).await.unwrap();
+        assert!(matches!(acquired, Acquired::Held(_)), "{acquired:?}");
+    }
+}
+
+/// An origin whose answers wait at a gate.
+fn gated(gate: &Arc<Semaphore>) -> Origin {
+    let gate = Arc::clone(gate);
+    Origin::new(move |nth, _| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Ok(Reply::new(200, &[FRESH], nth.to_string()))
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_cold_requests_of_four_replicas_are_one() {
+    let origin = Origin::new(|nth, _| async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Ok(Reply::new(200, &[FRESH], nth.to_string()))
+    });
+    let replicas = Arc::new(Replicas::new(4, &origin, |builder| builder));
+    let callers = (0..1000).map(|number| {
+        let replicas = Arc::clone(&replicas);
+        tokio::spawn(async move { replicas.get(number % 4).await.body })
+    });
+    for body in join_all(callers).await {
+        assert_eq!(body.unwrap(), "0");
+    }
+    assert_eq!(origin.requests(), 1);
+}
+
+#[tokio::test]
+async fn validations_are_one() {
+    let origin = Origin::new(|_, request| async move {
+        settle().await;
+        let fields = [FRESH, ("etag", "\"a\"")];
+        Ok(match request.headers.get(header::IF_NONE_MATCH) {
+            None => Reply::new(200, &fields, "body"),
+            Some(_) => Reply::streamed(304, &fields, stream::empty()),
+        })
+    });
+    let replicas = Replicas::new(3, &origin, |builder| builder);
+    replicas.get(0).await;
+    replicas.clock.forward(100);
+    for got in join_all((0..30).map(|number| replicas.get(number % 3))).await {
+        assert_eq!(got.text(), "body");
+    }
+    assert_eq!(origin.requests(), 2);
+}
+
+#[tokio::test]
+async fn refreshes_in_the_background_are_one() {
+    let gate = Arc::new(Semaphore::new(1));
+    let origin = Origin::new({
+        let gate = Arc::clone(&gate);
+        move |nth, _| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                let fields = [("cache-control", "max-age=1, stale-while-revalidate=600")];
+                Ok(Reply::new(200, &fields, nth.to_string()))
+            }
+        }
+    });
+    let replicas = Replicas::new(3, &origin, |builder| builder);
+    replicas.get(0).await;
+    replicas.clock.forward(10);
+    for got in join_all((0..3).map(|replica| replicas.get(replica))).await {
+        assert_eq!((got.text(), got.info.source), ("0", Source::Stale));
+    }
+    gate.add_permits(10);
+    join_all(replicas.engines.iter().map(Engine::close)).await.into_iter().for_each(|closed| closed.unwrap());
+    assert_eq!(origin.requests(), 2);
+}
+
+/// The lease of a process that died ends, and with it the wait.
+#[tokio::test(start_paused = true)]
+async fn a_dead_leader_holds_nobody_up_for_long() {
+    let gate = Arc::new(Semaphore::new(1));
+    let replicas = Arc::new(Replicas::new(1, &gated(&gate), |builder| builder));
+    let key = replicas.key().await;
+    replicas.storage.remove(&key, None, replicas.clock.now()).await.unwrap();
+    replicas.lease_elsewhere(&key, Duration::from_secs(5)).await;
+    let waiting = tokio::spawn({
+        let replicas = Arc::clone(&replicas);
+        async move { replicas.get(0).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(replicas.origin.requests(), 1, "the lease lives still");
+    replicas.clock.forward(5);
+    gate.add_permits(1);
+    assert_eq!(waiting.await.unwrap().text(), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_for_another_process_fetches_for_itself() {
+    let gate = Arc::new(Semaphore::new(10));
+    let replicas = Replicas::new(1, &gated(&gate), |builder| builder.wait_for_leader(Duration::from_secs(2)));
+    let key = replicas.key().await;
+    replicas.storage.remove(&key, None, replicas.clock.now()).await.unwrap();
+    replicas.lease_elsewhere(&key, Duration::from_secs(3600)).await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(replicas.get(0).await.text(), "1");
+    assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+/// A lease is given back when its fetch ends, however that ends.
+#[tokio::test]
+async fn leases_are_given_back() {
+    let origin = Origin::new(|nth, _| async move {
+        match nth {
+            0 => Ok(Reply::new(200, &[("cache-control", "max-age=1")], "stored")),
+            1 => Ok(Reply::new(503, &[], "not stored")),
+            2 => Err(support::OriginError("down")),
+            _ => std::future::pending().await,
+        }
+    });
+    let replicas = Replicas::new(1, &origin, |builder| builder);
+    let mut key = None;
+    for nth in 0..4 {
+        match nth {
+            3 => {
+                // Its caller goes away.
+                let cut = tokio::time::timeout(Duration::from_millis(50), replicas.engines[0].handle(get()));
+                assert!(cut.await.is_err());
+            }
+            _ => {
+                if let Ok(answered) = replicas.engines[0].handle(get()).await {
+                    key = answered.info.key.or(key);
+                    Got::of(answered).await.unwrap();
+                }
+            }
+        }
+        assert_eq!(origin.requests(), nth + 1);
+        settle().await;
+        replicas.lease_elsewhere(&key.unwrap(), Duration::from_millis(1)).await;
+        replicas.clock.forward(10);
+    }
+}
+
+/// All ask at once: they meet at the origin, which answers none of them before all are there.
+#[tokio::test]
+async fn what_must_not_be_stored_is_not_queued_for() {
+    let meeting = Arc::new(Barrier::new(50));
+    let origin = Origin::new({
+        move |nth, _| {
+            let meeting = Arc::clone(&meeting);
+            async move {
+                if nth > 0 {
+                    meeting.wait().await;
+                }
+                Ok(Reply::new(200, &[("cache-control", "no-store")], nth.to_string()))
+            }
+        }
+    });
+    let replicas = Replicas::new(5, &origin, |builder| builder);
+    let key = replicas.key().await;
+    settle().await;
+    // Replica 0 remembers, the others learn of it from the store.
+    let all = join_all((0..50).map(|number| replicas.get(number % 5)));
+    tokio::time::timeout(Duration::from_secs(20), all).await.expect("they stand in a queue");
+    assert_eq!(origin.requests(), 51);
+    // And not for ever.
+    replicas.clock.forward(10);
+    replicas.lease_elsewhere(&key, Duration::from_secs(1)).await;
+}
+
+/// Requests that are known to select different variants do not wait for each other.
+#[tokio::test]
+async fn variants_do_not_wait_for_each_other() {
+    let meeting = Arc::new(Barrier::new(2));
+    let origin = Origin::new({
+        move |nth, request| {
+            let meeting = Arc::clone(&meeting);
+            async move {
+                if nth > 0 {
+                    meeting.wait().await;
+                }
+                let language = request.headers[header::ACCEPT_LANGUAGE].to_str().unwrap().to_owned();
+                Ok(Reply::new(200, &[FRESH, ("vary", "accept-language")], language))
+            }
+        }
+    });
+    let replicas = Replicas::new(2, &origin, |builder| builder);
+    let ask = |replica: usize, language: &'static str| {
+        let engine = replicas.engines[replica].clone();
+        async move {
+            let answered = engine.handle(with_field(get(), "accept-language", language)).await.unwrap();
+            Got::of(answered).await.unwrap().text().to_owned()
+        }
+    };
+    assert_eq!(ask(0, "en").await, "en");
+    let both = async { tokio::join!(ask(0, "de"), ask(1, "fr")) };
+    let both = tokio::time::timeout(Duration::from_secs(20), both).await.expect("one waits for the other");
+    assert_eq!(both, ("de".to_owned(), "fr".to_owned()));
+}
+
+/// A caller that does not read its body does not hold other processes up.
+#[tokio::test(start_paused = true)]
+async fn a_slow_caller_gives_its_lease_up() {
+    let origin = Origin::new(|_, _| async {
+        let body = stream::iter(0..1000).map(|_| Ok(Bytes::from_static(&[7; 10_000])));
+        Ok(Reply::streamed(200, &[FRESH], body))
+    });
+    let replicas = Replicas::new(2, &origin, |builder| builder);
+    let unread = replicas.engines[0].handle(get()).await.unwrap();
+    let other = tokio::time::timeout(Duration::from_secs(10), replicas.get(1)).await.expect("held up");
+    assert_eq!(other.body.len(), 10_000_000);
+    assert_eq!(origin.requests(), 2);
+    assert_eq!(Got::of(unread).await.unwrap().body.len(), 10_000_000);
+}
