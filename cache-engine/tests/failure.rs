@@ -10,137 +10,21 @@
 
 mod support;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    ops::Range,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use cache_api::{
-    Abilities, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Error, ErrorKind, Frame, Limits,
-    Namespace, Resource, Result, Storage, StoredBody, StoredHead, Ticket, VariantId, Version,
-};
+use cache_api::{BodyId, Change, Committed, Entry, ErrorKind, Frame, Storage, StoredHead, VariantId};
+use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use cache_engine::Source;
 use futures_util::stream;
 use support::{Bench, Got, Origin, Reply, chunked, get, memory, pattern, settle};
 
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Error(ErrorKind),
-    Hang,
+/// A memory storage that fails as told.
+fn faulty() -> FaultyStorage {
+    FaultyStorage::new(memory())
 }
 
-/// A storage whose operations fail as told.
-#[derive(Clone, Debug)]
-struct Faulty {
-    inner: Arc<dyn Storage>,
-    faults: Arc<Mutex<HashMap<&'static str, Fault>>>,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Faulty {
-    fn new() -> Self {
-        Self { inner: memory(), faults: Arc::default(), calls: Arc::default() }
-    }
-
-    fn set(&self, operation: &'static str, fault: Option<Fault>) {
-        let mut faults = self.faults.lock().unwrap();
-        match fault {
-            Some(fault) => faults.insert(operation, fault),
-            None => faults.remove(operation),
-        };
-    }
-
-    async fn pass(&self, operation: &'static str) -> Result<()> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        let fault = self.faults.lock().unwrap().get(operation).copied();
-        match fault {
-            None => Ok(()),
-            Some(Fault::Error(kind)) => Err(Error::new(kind, operation)),
-            Some(Fault::Hang) => std::future::pending().await,
-        }
-    }
-}
-
-impl fmt::Display for Faulty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("faulty")
-    }
-}
-
-#[async_trait::async_trait]
-impl Storage for Faulty {
-    fn namespace(&self) -> &Namespace {
-        self.inner.namespace()
-    }
-
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    async fn lookup(&self, key: &CacheKey, now: SystemTime) -> Result<Resource> {
-        self.pass("lookup").await?;
-        self.inner.lookup(key, now).await
-    }
-
-    async fn read(&self, key: &CacheKey, body: BodyId, frames: Range<u32>) -> Result<Vec<Frame>> {
-        self.pass("read").await?;
-        self.inner.read(key, body, frames).await
-    }
-
-    async fn writer(&self, ticket: &Ticket, body: BodyId, now: SystemTime) -> Result<Box<dyn BodyWriter>> {
-        self.pass("writer").await?;
-        Ok(Box::new(FaultyWriter(self.clone(), self.inner.writer(ticket, body, now).await?)))
-    }
-
-    async fn commit(
-        &self,
-        ticket: &Ticket,
-        entry: Entry,
-        change: Change,
-        now: SystemTime,
-    ) -> Result<Committed> {
-        self.pass("commit").await?;
-        self.inner.commit(ticket, entry, change, now).await
-    }
-
-    async fn remove(&self, key: &CacheKey, only: Option<Version>, now: SystemTime) -> Result<u64> {
-        self.pass("remove").await?;
-        self.inner.remove(key, only, now).await
-    }
-
-    fn abilities(&self) -> Abilities<'_> {
-        Abilities::none()
-    }
-
-    async fn close(&self) -> Result<()> {
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct FaultyWriter(Faulty, Box<dyn BodyWriter>);
-
-#[async_trait::async_trait]
-impl BodyWriter for FaultyWriter {
-    async fn write(&mut self, frame: Frame) -> Result<()> {
-        self.0.pass("write").await?;
-        self.1.write(frame).await
-    }
-
-    async fn finish(self: Box<Self>, len: u64) -> Result<StoredBody> {
-        self.0.pass("finish").await?;
-        self.1.finish(len).await
-    }
-}
-
-fn bench(storage: &Faulty, len: usize) -> (Bench, Bytes) {
+fn bench(storage: &FaultyStorage, len: usize) -> (Bench, Bytes) {
     let whole = pattern(len);
     let origin = Origin::new({
         let whole = whole.clone();
@@ -158,17 +42,25 @@ fn bench(storage: &Faulty, len: usize) -> (Bench, Bytes) {
 
 #[tokio::test]
 async fn every_operation_may_fail_or_hang() {
-    for operation in ["lookup", "writer", "write", "finish", "commit", "remove", "read"] {
+    for operation in [
+        Operation::Lookup,
+        Operation::Writer,
+        Operation::Write,
+        Operation::Finish,
+        Operation::Commit,
+        Operation::Remove,
+        Operation::Read,
+    ] {
         for fault in [Fault::Error(ErrorKind::Unavailable), Fault::Error(ErrorKind::Full), Fault::Hang] {
             for len in [100, 2_000_000] {
-                let storage = Faulty::new();
-                storage.set(operation, Some(fault));
+                let storage = faulty();
+                storage.inject(Rule::on(operation, fault));
                 let (bench, whole) = bench(&storage, len);
                 for _ in 0..3 {
                     assert!(bench.get().await.body == whole, "{operation} {fault:?} {len}");
                 }
                 // When the storage is back, it is used again.
-                storage.set(operation, None);
+                storage.heal();
                 bench.get().await;
                 let requests = bench.origin.requests();
                 assert_eq!(bench.get().await.info.source, Source::Store, "{operation} {fault:?} {len}");
@@ -180,8 +72,8 @@ async fn every_operation_may_fail_or_hang() {
 
 #[tokio::test]
 async fn fail_closed_says_so() {
-    let storage = Faulty::new();
-    storage.set("lookup", Some(Fault::Error(ErrorKind::Unavailable)));
+    let storage = faulty();
+    storage.inject(Rule::on(Operation::Lookup, Fault::Error(ErrorKind::Unavailable)));
     let origin = Origin::always(200, &[], "x");
     let bench = Bench::with(origin, Arc::new(storage.clone()), |builder| builder.fail_closed(true));
     let error = bench.engine.handle(get()).await.unwrap_err();
@@ -192,23 +84,23 @@ async fn fail_closed_says_so() {
 #[tokio::test]
 async fn a_storage_that_stops_in_the_middle_of_a_body_does_not_stop_the_body() {
     for fault in [Fault::Error(ErrorKind::Full), Fault::Hang] {
-        let storage = Faulty::new();
+        let storage = faulty();
         let (bench, whole) = bench(&storage, 4_000_000);
         let unread = bench.engine.handle(get()).await.unwrap();
         settle().await;
-        storage.set("write", Some(fault));
+        storage.inject(Rule::on(Operation::Write, fault));
         assert!(Got::of(unread).await.unwrap().body == whole);
     }
 }
 
 #[tokio::test]
 async fn a_body_that_is_gone_is_fetched_again() {
-    let storage = Faulty::new();
+    let storage = faulty();
     let (bench, whole) = bench(&storage, 1_000_000);
     bench.get().await;
-    storage.set("read", Some(Fault::Error(ErrorKind::Gone)));
+    storage.inject(Rule::on(Operation::Read, Fault::Error(ErrorKind::Gone)));
     assert!(bench.get().await.body == whole);
-    storage.set("read", None);
+    storage.heal();
     assert!(bench.get().await.body == whole);
     assert_eq!(bench.origin.requests(), 2);
 }
@@ -222,7 +114,7 @@ async fn a_body_that_breaks_off_in_the_store_is_continued_from_the_origin() {
         ("\"a\"", "\"b\"", true, false),
         ("W/\"a\"", "W/\"a\"", true, false),
     ] {
-        let storage = Faulty::new();
+        let storage = faulty();
         let whole = pattern(3_000_000);
         let origin = Origin::new({
             let whole = whole.clone();
@@ -247,7 +139,7 @@ async fn a_body_that_breaks_off_in_the_store_is_continued_from_the_origin() {
         bench.get().await;
         let hit = bench.engine.handle(get()).await.unwrap();
         assert_eq!(hit.info.source, Source::Store);
-        storage.set("read", Some(Fault::Error(ErrorKind::Unavailable)));
+        storage.inject(Rule::on(Operation::Read, Fault::Error(ErrorKind::Unavailable)));
         match Got::of(hit).await {
             Ok(got) => assert!(continued && got.body == whole, "{etag} {later}"),
             Err(error) => assert!(!continued, "{error}"),
@@ -258,7 +150,7 @@ async fn a_body_that_breaks_off_in_the_store_is_continued_from_the_origin() {
 #[tokio::test]
 async fn a_part_that_breaks_off_in_the_store_is_continued_where_it_lies_in_the_whole() {
     for ranges in [true, false] {
-        let storage = Faulty::new();
+        let storage = faulty();
         let whole = pattern(3_000_000);
         let origin = Origin::new({
             let whole = whole.clone();
@@ -281,7 +173,7 @@ async fn a_part_that_breaks_off_in_the_store_is_continued_where_it_lies_in_the_w
         assert!(bench.send(part("bytes=100000-2899999")).await.body == whole.slice(100_000..2_900_000));
         let hit = bench.engine.handle(part("bytes=300000-2799999")).await.unwrap();
         assert_eq!(hit.info.source, Source::Store);
-        storage.set("read", Some(Fault::Error(ErrorKind::Unavailable)));
+        storage.inject(Rule::on(Operation::Read, Fault::Error(ErrorKind::Unavailable)));
         assert!(Got::of(hit).await.unwrap().body == whole.slice(300_000..2_800_000), "{ranges}");
         assert_eq!(bench.origin.received(1)["if-range"], "\"a\"");
     }
@@ -289,7 +181,7 @@ async fn a_part_that_breaks_off_in_the_store_is_continued_where_it_lies_in_the_w
 
 #[tokio::test]
 async fn garbage_in_the_store_is_a_miss() {
-    let storage = Faulty::new();
+    let storage = faulty();
     let (bench, whole) = bench(&storage, 100);
     let key = bench.get().await.info.key.unwrap();
     let now = bench.now();
@@ -314,8 +206,8 @@ async fn garbage_in_the_store_is_a_miss() {
 /// What a dead storage costs is bounded by its deadline, however much is asked of it.
 #[tokio::test]
 async fn a_hanging_storage_is_waited_for_no_longer_than_its_deadline() {
-    let storage = Faulty::new();
-    storage.set("lookup", Some(Fault::Hang));
+    let storage = faulty();
+    storage.inject(Rule::on(Operation::Lookup, Fault::Hang));
     let (bench, whole) = bench(&storage, 100);
     let all = futures_util::future::join_all((0..200).map(|_| bench.get()));
     let answers = tokio::time::timeout(Duration::from_secs(20), all).await.expect("the requests hang");

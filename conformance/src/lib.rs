@@ -6,6 +6,7 @@ mod cases;
 mod clock;
 mod draft;
 mod failure;
+pub mod fault;
 mod interleave;
 mod payload;
 mod presence;
