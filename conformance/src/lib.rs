@@ -10,6 +10,7 @@ pub mod fault;
 mod interleave;
 mod payload;
 mod presence;
+pub mod proxy;
 mod report;
 pub mod sample;
 #[cfg(feature = "services")]

@@ -11,67 +11,17 @@
 #[path = "support/server.rs"]
 mod server;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use cache_api::{
     Body, Change, Committed, FRAME_SIZE, Filter, Namespace, Outcome, Storage, TagDigest, Use, VariantId,
 };
-use cache_conformance::sample::{entry, inline, key, start, stored};
+use cache_conformance::{
+    proxy::Proxy,
+    sample::{entry, inline, key, start, stored},
+};
 use futures_util::TryStreamExt;
 use server::{Server, present};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, tcp},
-};
-
-/// Counts how often the client speaks after the server did.
-#[derive(Clone, Default)]
-struct Turns {
-    count: Arc<AtomicU64>,
-    server_spoke: Arc<AtomicBool>,
-}
-
-impl Turns {
-    /// A proxy to `target`; returns its port.
-    async fn between(&self, target: String) -> u16 {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let turns = self.clone();
-        tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                let server = TcpStream::connect(&target).await.unwrap();
-                let (client, server) = (client.into_split(), server.into_split());
-                tokio::spawn(turns.clone().copy(client.0, server.1, false));
-                tokio::spawn(turns.clone().copy(server.0, client.1, true));
-            }
-        });
-        port
-    }
-
-    async fn copy(self, mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf, server: bool) {
-        let mut buffer = vec![0; 64 * 1024];
-        while let Ok(read @ 1..) = from.read(&mut buffer).await {
-            let server_spoke = self.server_spoke.swap(server, Ordering::SeqCst);
-            if !server && server_spoke {
-                self.count.fetch_add(1, Ordering::SeqCst);
-            }
-            if to.write_all(&buffer[..read]).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn take(&self) -> u64 {
-        self.count.swap(0, Ordering::SeqCst)
-    }
-}
 
 #[tokio::test]
 async fn each_operation_is_one() {
@@ -80,17 +30,17 @@ async fn each_operation_is_one() {
         return;
     }
     let target = url::Url::parse(postgres.url().unwrap()).unwrap();
-    let turns = Turns::default();
     let address = format!("{}:{}", target.host_str().unwrap(), target.port().unwrap_or(5432));
+    let proxy = Proxy::to(address).await.unwrap();
     let mut through = target.clone();
     through.set_host(Some("127.0.0.1")).unwrap();
-    through.set_port(Some(turns.between(address).await)).unwrap();
+    through.set_port(Some(proxy.address().port())).unwrap();
     let namespace = cache_api::BodyId::random().unwrap().to_string();
     let builder = Server::at(Some(through.as_str())).builder().namespace(Namespace::new(&namespace).unwrap());
     let storage = builder.build().await.unwrap();
     // The first time on a connection, a statement is prepared besides.
     for round in 0..2 {
-        let counted = all(&storage, &turns, round).await;
+        let counted = all(&storage, &proxy, round).await;
         if round == 1 {
             for (operation, trips, expected) in counted {
                 assert_eq!(trips, expected, "{operation}");
@@ -99,13 +49,13 @@ async fn each_operation_is_one() {
     }
 }
 
-async fn all(storage: &dyn Storage, turns: &Turns, round: u64) -> Vec<(&'static str, u64, u64)> {
+async fn all(storage: &dyn Storage, proxy: &Proxy, round: u64) -> Vec<(&'static str, u64, u64)> {
     let now = start() + Duration::from_secs(round);
     let mut counted = Vec::new();
-    let mut count = |operation, expected| counted.push((operation, turns.take(), expected));
+    let mut count = |operation, expected| counted.push((operation, proxy.trips(), expected));
     let tag = TagDigest::of("t");
     let abilities = storage.abilities();
-    turns.take();
+    let _ = proxy.trips();
 
     let miss = storage.lookup(&key(1), now).await.unwrap();
     count("a lookup of nothing", 1);
@@ -121,7 +71,7 @@ async fn all(storage: &dyn Storage, turns: &Turns, round: u64) -> Vec<(&'static 
     count("a head replacement", 1);
 
     let miss = storage.lookup(&key(2), now).await.unwrap();
-    turns.take();
+    let _ = proxy.trips();
     let body = stored(storage, miss.ticket(), 1, 3 * FRAME_SIZE, now).await.unwrap();
     let id = body.id;
     storage

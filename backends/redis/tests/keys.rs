@@ -10,8 +10,6 @@
 
 #[path = "support/own.rs"]
 mod own_server;
-#[path = "support/proxy.rs"]
-mod proxy;
 
 use std::time::Duration;
 
@@ -23,10 +21,12 @@ use cache_backend_redis::{
     redis::{self, aio::MultiplexedConnection},
 };
 use cache_conformance::sample::{entry, inline, is_stored, key, put, put_stored, start, stored};
-use cache_conformance::services::{Service, Trials, own, redis::Kind};
+use cache_conformance::{
+    proxy::Proxy,
+    services::{Service, Trials, own, redis::Kind},
+};
 use futures_util::StreamExt as _;
 use own_server::{ask, open, port, raw};
-use proxy::Proxy;
 
 fn main() -> std::process::ExitCode {
     Trials::new("redis", own(&Kind::Single).presence())
@@ -44,8 +44,8 @@ fn main() -> std::process::ExitCode {
 
 async fn round_trips() {
     let service = own(&Kind::Single);
-    let proxy = Proxy::to(port(&service)).await;
-    let url = format!("redis://127.0.0.1:{}/", proxy.port);
+    let proxy = Proxy::to(format!("127.0.0.1:{}", port(&service))).await.unwrap();
+    let url = format!("redis://{}/", proxy.address());
     let storage = RedisStorage::from_url(&url).await.unwrap();
     let now = start();
     let tags = [TagDigest::of("a")];
@@ -72,7 +72,7 @@ async fn round_trips() {
         trips(1, "replacing a head");
         assert!(is_stored(&kept));
         let found = storage.lookup(&key, now).await.unwrap();
-        proxy.trips();
+        let _ = proxy.trips();
         let body = stored(&storage, found.ticket(), 7, 4 * FRAME_SIZE, now).await.unwrap();
         let id = body.id;
         let change = Change::Put(Body::Stored(body));
