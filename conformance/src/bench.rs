@@ -52,6 +52,11 @@ impl Bench {
         self.0.plan.native_expiry
     }
 
+    /// How many entries are more than any page holds.
+    pub(crate) fn many(&self) -> u64 {
+        self.0.plan.many
+    }
+
     pub(crate) fn declares(&self, ability: Ability) -> bool {
         !self.0.plan.without.contains(&ability)
     }

@@ -9,6 +9,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// What it cannot do without.
     pub(crate) needs: &'static [Need],
+    /// How many times the suite's patience it may take.
+    pub(crate) patience: u32,
     pub(crate) run: fn(Bench) -> BoxFuture<'static, Outcome>,
 }
 
@@ -44,14 +46,19 @@ impl Need {
     }
 }
 
-/// The cases of one group: `cases!["group"; name, other [LISTING, Shared], …]`.
+/// The cases of one group: `cases!["group"; name, other [LISTING, Shared], …]`; `cases!["group", patience 10; …]` for
+/// cases that may take ten times as long as others.
 macro_rules! cases {
-    ($group:literal; $($name:ident $([$($need:ident),+])?),+ $(,)?) => {
+    ($group:literal; $($cases:tt)+) => {
+        $crate::case::cases![$group, patience 1; $($cases)+];
+    };
+    ($group:literal, patience $patience:literal; $($name:ident $([$($need:ident),+])?),+ $(,)?) => {
         /// The cases of this group.
         pub(super) const CASES: &[$crate::case::Case] = &[$($crate::case::Case {
             group: $group,
             name: stringify!($name),
             needs: &[$($($crate::case::Need::$need),+)?],
+            patience: $patience,
             run: |bench| Box::pin($name(bench)),
         }),+];
     };

@@ -16,6 +16,9 @@ use crate::{
     presence::is_required,
 };
 
+/// How many entries are many.
+const MANY: u64 = 5000;
+
 /// The suite for one backend: a [`Subject`] and what it is said to offer.
 #[derive(Clone)]
 #[must_use]
@@ -34,6 +37,7 @@ pub(crate) struct Plan {
     pub(crate) shared: bool,
     pub(crate) persistent: bool,
     pub(crate) without: Vec<Ability>,
+    pub(crate) many: u64,
     presence: Presence,
     patience: Duration,
 }
@@ -69,6 +73,7 @@ impl Suite {
             shared: false,
             persistent: false,
             without: Vec::new(),
+            many: MANY,
             presence: Presence::Here,
             patience: Duration::from_secs(60),
         };
@@ -101,6 +106,12 @@ impl Suite {
     /// may find that what is dead is gone already.
     pub fn native_expiry(self) -> Self {
         self.with(|plan| plan.native_expiry = true)
+    }
+
+    /// How many entries the group `many` stores, lists and clears; 5,000 by default. Fewer are for a server that takes
+    /// minutes for them, and are said on stderr.
+    pub fn many(self, entries: u64) -> Self {
+        self.with(|plan| plan.many = entries)
     }
 
     /// The serializer of all entries; [`CborSerializer`] by default.
@@ -201,6 +212,12 @@ impl Suite {
         let left_out = left_out.collect::<Vec<_>>().join(", ");
         let left_out = if left_out.is_empty() { "none".to_owned() } else { left_out };
         eprintln!("conformance of {name}: {} cases; left out: {left_out}", self.chosen().count());
+        if plan.many < MANY {
+            eprintln!(
+                "conformance of {name}: the group `many` stores {} entries in place of {MANY}",
+                plan.many
+            );
+        }
     }
 }
 
@@ -225,7 +242,7 @@ fn run_case(plan: &Arc<Plan>, case: &Case) -> Outcome {
         .build()
         .map_err(|e| Failure::of(&e).while_doing("no runtime"))?;
     let bench = Bench::new(Arc::clone(plan))?;
-    let patience = plan.patience;
+    let patience = plan.patience.saturating_mul(case.patience);
     let run = case.run;
     // The outcome comes through a cell, so that a case that never yields cannot hold up the report.
     let outcome = Arc::new(Mutex::new(None));

@@ -15,7 +15,7 @@ cases!["heads";
     obs_text, repeated_fields, empty_values, many_fields, large_value, every_part, tags_come_back,
 ];
 
-async fn survives(bench: Bench, change: impl FnOnce(Draft) -> Draft) -> Outcome {
+pub(super) async fn survives(bench: Bench, change: impl FnOnce(Draft) -> Draft) -> Outcome {
     let store = bench.open().await?;
     let draft = change(bench.draft(bench.key(1)));
     store.put(&draft).await?;

@@ -8,9 +8,11 @@ mod contract;
 mod expiry;
 mod garbage;
 mod heads;
+mod hostile;
 mod isolation;
 mod leases;
 mod listing;
+mod many;
 mod parity;
 mod persistence;
 mod races;
@@ -35,7 +37,9 @@ const GROUPS: &[&[Case]] = &[
     races::CASES,
     expiry::CASES,
     isolation::CASES,
+    hostile::CASES,
     listing::CASES,
+    many::CASES,
     tags::CASES,
     leases::CASES,
     touch::CASES,

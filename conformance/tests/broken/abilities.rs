@@ -12,6 +12,8 @@ use crate::{
     reference::{Reference, Space},
 };
 
+const ANY: TagDigest = TagDigest::from_bytes([b'*'; 16]);
+
 #[async_trait]
 impl Leases for Reference {
     async fn acquire(&self, key: &CacheKey, ttl: Duration, now: SystemTime) -> Result<Acquired> {
@@ -72,6 +74,9 @@ impl Tags for Reference {
             let mut total = 0;
             let mut gone = Vec::new();
             for record in space.records.values_mut() {
+                let every: Vec<_> = record.variants().iter().flat_map(|v| v.tags.iter().copied()).collect();
+                let tags =
+                    if self.has(Fault::TagsMatchPatterns) && tags.contains(&ANY) { &every } else { tags };
                 let (count, bodies) = record.purge(tags, now, &self.limits)?;
                 total += count;
                 gone.extend(bodies);
@@ -92,8 +97,12 @@ impl Reference {
     fn found(&self, space: &Space, filter: &Filter, now: SystemTime) -> Vec<Found> {
         let all = space.records.iter().flat_map(|(key, r)| r.variants().iter().map(|v| (*key, v)));
         let live = all.filter(|(_, v)| v.is_live(now) || self.has(Fault::ListsDead));
-        let some = live.filter(|(_, v)| filter.matches(&v.tags, v.stored_at));
+        let any = self.has(Fault::TagsMatchPatterns) && filter.tag == Some(ANY);
+        let some = live.filter(|(_, v)| any || filter.matches(&v.tags, v.stored_at));
         let mut found: Vec<_> = some.map(|(key, v)| Found::new(key, v)).collect();
+        if self.has(Fault::ListsAPage) {
+            found.truncate(1000);
+        }
         if self.has(Fault::ListsTwice) && found.len() > 100 {
             found.extend(found.first().cloned());
         }
@@ -124,7 +133,8 @@ impl Listing for Reference {
             space.epoch = Epoch::random()?;
             let mut total = 0;
             let mut gone = Vec::new();
-            for record in space.records.values_mut() {
+            let page = if self.has(Fault::ClearsAPage) { 1000 } else { usize::MAX };
+            for record in space.records.values_mut().take(page) {
                 let (count, bodies) = record.remove(None, now, &self.limits)?;
                 total += count;
                 gone.extend(bodies);

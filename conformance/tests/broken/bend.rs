@@ -17,7 +17,12 @@ impl Reference {
         entry: &mut Entry,
         change: &mut Change,
     ) {
-        let record = space.records.entry(entry.key).or_default();
+        if self.has(Fault::VariantsFoldCase) {
+            let mut id = *entry.variant.as_bytes();
+            id.make_ascii_lowercase();
+            entry.variant = VariantId::from_bytes(id);
+        }
+        let record = space.records.entry(self.filed(&entry.key)).or_default();
         let current = record.variants().iter().find(|v| v.id == entry.variant).map(|v| v.version);
         let retold = |generation, variants: &[Variant]| {
             let at = ticket.issued_at();

@@ -99,4 +99,16 @@ pub(crate) enum Fault {
     LeavesRetired,
     /// What was removed is forgotten when the store is opened again.
     ForgetsRemovalOnReopen,
+    /// Keys are text: what is no UTF-8 becomes U+FFFD.
+    KeysAsText,
+    /// Keys end at their first NUL.
+    KeysEndAtNul,
+    /// Variants are told apart without regard to case.
+    VariantsFoldCase,
+    /// A `*` among the tags to be purged or listed stands for all.
+    TagsMatchPatterns,
+    /// A listing ends after its first page of 1,000.
+    ListsAPage,
+    /// A clear ends after its first page of 1,000.
+    ClearsAPage,
 }

@@ -111,4 +111,10 @@ broken! {
     sweeps_in_two_steps: SweepsInTwoSteps => ["races::commit_during_sweep"],
     leaves_retired: LeavesRetired => ["writers::repeated_commit_after_version_removal"],
     forgets_removal_on_reopen: ForgetsRemovalOnReopen => ["persistence::removal_before_reopening"],
+    keys_as_text: KeysAsText => ["hostile::keys", "hostile::listed_and_cleared"],
+    keys_end_at_nul: KeysEndAtNul => ["hostile::keys"],
+    variants_fold_case: VariantsFoldCase => ["hostile::variants"],
+    tags_match_patterns: TagsMatchPatterns => ["hostile::tags", "hostile::tags_listed"],
+    lists_a_page: ListsAPage => ["many::listed_and_cleared_in_pages"],
+    clears_a_page: ClearsAPage => ["many::listed_and_cleared_in_pages"],
 }

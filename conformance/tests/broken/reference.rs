@@ -109,6 +109,19 @@ impl Reference {
         work(self.world.spaces().entry(namespace.clone()).or_default())
     }
 
+    /// Under which name a record is kept.
+    pub(crate) fn filed(&self, key: &CacheKey) -> CacheKey {
+        let mut bytes = *key.as_bytes();
+        if self.has(Fault::KeysAsText) {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            bytes.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+        }
+        if self.has(Fault::KeysEndAtNul) {
+            bytes.iter_mut().skip_while(|byte| **byte != 0).for_each(|byte| *byte = 0);
+        }
+        CacheKey::from_bytes(bytes)
+    }
+
     pub(crate) fn grace_from(&self, now: SystemTime) -> SystemTime {
         now + if self.has(Fault::NoReadGrace) { Duration::ZERO } else { self.limits.read_grace }
     }
@@ -137,7 +150,7 @@ impl Reference {
         if self.has(Fault::IgnoresTicketAge) {
             limits = limits.with_max_write(Duration::from_secs(1_000_000_000));
         }
-        let record = space.records.entry(entry.key).or_default();
+        let record = space.records.entry(self.filed(&entry.key)).or_default();
         let applied = record.commit(ticket, entry, change, now, &limits)?;
         let retired_before = &space.retired;
         if let Committed::Stored { version, dead_at } = applied.committed
@@ -182,8 +195,8 @@ impl Storage for Reference {
             Fault::Panics => panic!("a fault"),
             _ => {}
         }
-        let (record, epoch) =
-            self.with(|space| (space.records.get(key).cloned().unwrap_or_default(), space.epoch));
+        let (record, epoch) = self
+            .with(|space| (space.records.get(&self.filed(key)).cloned().unwrap_or_default(), space.epoch));
         let last_is_dead = record.variants().last().is_some_and(|v| !v.is_live(now));
         if self.has(Fault::DiesWhole) && last_is_dead {
             return Ok(Resource::new(*key, record.generation(), epoch, [], now));
@@ -216,7 +229,7 @@ impl Storage for Reference {
     async fn read(&self, key: &CacheKey, body: BodyId, frames: Range<u32>) -> Result<Vec<Frame>> {
         yield_now().await;
         self.with(|space| {
-            let record = space.records.get(key);
+            let record = space.records.get(&self.filed(key));
             let mut body = body;
             if self.has(Fault::ReadsOtherBytes)
                 && let Some(other) = record.and_then(|r| r.variants().last())
@@ -338,7 +351,7 @@ impl Storage for Reference {
             if self.has(Fault::ForgetsRemovalOfAbsent) && !space.records.contains_key(key) {
                 return Ok(0);
             }
-            let record = space.records.entry(*key).or_default();
+            let record = space.records.entry(self.filed(key)).or_default();
             let mut only = only;
             if only.is_some() && self.has(Fault::RemovesAnyVersion) {
                 only = record.variants().first().map(|v| v.version);
