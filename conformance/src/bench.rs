@@ -9,7 +9,7 @@ use std::{
 use cache_api::{CacheKey, Limits, Namespace, Storage, TagDigest, VariantId};
 
 use crate::{
-    Damage,
+    Damage, OwnServer, Remote, Subject,
     clock::Clock,
     draft::Draft,
     failure::{Context, Failure, Outcome, ensure},
@@ -80,7 +80,54 @@ impl Bench {
         let storage = self.0.plan.subject.open(&namespace, limits).await;
         let storage = storage.map_err(|e| Failure::of(&*e).while_doing("the subject does not open"))?;
         self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&storage));
-        Ok(Store::new(storage, Arc::clone(&self.0.plan.serializer), self.clock().clone()))
+        Ok(self.store(storage))
+    }
+
+    /// A storage that is not cleared at the end of the case.
+    fn store(&self, storage: Arc<dyn Storage>) -> Store {
+        Store::new(storage, Arc::clone(&self.0.plan.serializer), self.clock().clone())
+    }
+
+    /// The way to the store.
+    pub(crate) fn remote(&self) -> Outcome<&dyn Remote> {
+        self.0.plan.subject.remote().ok_or_else(|| Failure::new("the subject is not remote any more"))
+    }
+
+    /// A server that the case may kill.
+    pub(crate) fn own_server(&self) -> Outcome<Arc<dyn OwnServer>> {
+        self.0
+            .plan
+            .subject
+            .own_server()
+            .ok_or_else(|| Failure::new("the subject has no server of its own any more"))
+    }
+
+    /// A storage over a server at that address, in the case's namespace.
+    pub(crate) async fn open_at(&self, remote: &dyn Remote, address: &str) -> Outcome<Store> {
+        let storage = remote.open_at(address, &self.namespace("")?, Limits::default()).await;
+        Ok(self.store(storage.map_err(|e| Failure::of(&*e).while_doing("the subject does not open there"))?))
+    }
+
+    /// A storage on a server that the case started.
+    pub(crate) async fn open_on(&self, subject: &dyn Subject) -> Outcome<Store> {
+        match subject.remote() {
+            Some(remote) => self.open_at(remote, &remote.address()).await,
+            None => Err(Failure::new("the server that was started for the case is not remote")),
+        }
+    }
+
+    /// What the trial of that case is called.
+    pub(crate) fn trial(&self, case: &str) -> String {
+        format!("{}::{case}", self.0.plan.name)
+    }
+
+    /// How many values the store holds of a resource.
+    pub(crate) async fn count(&self, key: &CacheKey) -> Outcome<u64> {
+        let Some(raw) = self.0.plan.subject.raw() else {
+            return Err(Failure::new("the subject has no raw store any more"));
+        };
+        let count = raw.count(&self.namespace("")?, key).await;
+        count.map_err(|e| Failure::of(&*e).while_doing("counting what the store holds"))
     }
 
     pub(crate) fn namespace(&self, suffix: &str) -> Outcome<Namespace> {

@@ -24,6 +24,18 @@ pub(crate) enum Need {
     Persistent,
     /// The store can be damaged.
     Raw,
+    /// The store deletes by a clock of its own.
+    NativeExpiry,
+    /// What the store holds can be counted past the storage.
+    Counted,
+    /// A proxy can be put on the way to the store.
+    Remote,
+    /// A server can be had that nobody else uses.
+    OwnServer,
+    /// Bodies lie outside this process.
+    Outside,
+    /// The system says how much memory a process has.
+    Measured,
 }
 
 impl Need {
@@ -42,6 +54,12 @@ impl Need {
             Self::Shared => "its stores are not shared",
             Self::Persistent => "its stores do not outlive it",
             Self::Raw => "nobody else can get at its store",
+            Self::NativeExpiry => "its store has no clock of its own",
+            Self::Counted => "nobody can count what its store holds",
+            Self::Remote => "no proxy can be put on the way to its store",
+            Self::OwnServer => "it has no server that a case may kill",
+            Self::Outside => "its bodies lie in this process",
+            Self::Measured => "this system does not say how much memory a process has",
         }
     }
 }

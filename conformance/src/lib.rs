@@ -12,7 +12,9 @@ mod payload;
 mod presence;
 pub mod proxy;
 mod report;
+mod resident;
 pub mod sample;
+mod server;
 #[cfg(feature = "services")]
 pub mod services;
 mod step;
@@ -23,5 +25,6 @@ mod suite;
 pub use failure::Failure;
 pub use presence::{Presence, REQUIRE};
 pub use report::Report;
+pub use server::{OwnServer, Remote, ServerError};
 pub use subject::{Damage, Opened, RawStore, Subject};
 pub use suite::{Ability, Suite};

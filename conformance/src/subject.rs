@@ -3,6 +3,8 @@ use std::{error::Error as StdError, sync::Arc};
 use async_trait::async_trait;
 use cache_api::{CacheKey, Limits, Namespace, Storage};
 
+use crate::{OwnServer, Remote};
+
 /// What [`Subject::open`] returns.
 pub type Opened = Result<Arc<dyn Storage>, Box<dyn StdError + Send + Sync>>;
 
@@ -41,6 +43,18 @@ pub trait Subject: Send + Sync + 'static {
     fn raw(&self) -> Option<&dyn RawStore> {
         None
     }
+
+    /// The way to the store, where it is one TCP connection or several to one address. The cases of a way that is
+    /// stalled or cut, in the group `outage`, are absent otherwise.
+    fn remote(&self) -> Option<&dyn Remote> {
+        None
+    }
+
+    /// A server that a case may kill; each call is another one. The cases of a server that is killed, in the group
+    /// `outage`, are absent otherwise.
+    fn own_server(&self) -> Option<Arc<dyn OwnServer>> {
+        None
+    }
 }
 
 #[async_trait]
@@ -51,6 +65,14 @@ impl<S: Subject + ?Sized> Subject for Arc<S> {
 
     fn raw(&self) -> Option<&dyn RawStore> {
         (**self).raw()
+    }
+
+    fn remote(&self) -> Option<&dyn Remote> {
+        (**self).remote()
+    }
+
+    fn own_server(&self) -> Option<Arc<dyn OwnServer>> {
+        (**self).own_server()
     }
 }
 
@@ -68,6 +90,23 @@ pub trait RawStore: Send + Sync {
         key: &CacheKey,
         damage: Damage,
     ) -> Result<u64, Box<dyn StdError + Send + Sync>>;
+
+    /// Whether [`count`](RawStore::count) can be asked. Without it `expiry::by_the_server_itself` is absent.
+    fn counts(&self) -> bool {
+        false
+    }
+
+    /// How many values the store still holds of that resource, bodies included, whatever they are.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from being read; the case fails with it.
+    async fn count(
+        &self,
+        namespace: &Namespace,
+        key: &CacheKey,
+    ) -> Result<u64, Box<dyn StdError + Send + Sync>> {
+        Err(format!("what is held of {key} in {namespace} cannot be counted").into())
+    }
 }
 
 /// What to do to the raw store.

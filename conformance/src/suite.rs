@@ -14,6 +14,7 @@ use crate::{
     cases,
     failure::{Failure, Outcome},
     presence::is_required,
+    resident,
 };
 
 /// How many entries are many.
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) persistent: bool,
     pub(crate) without: Vec<Ability>,
     pub(crate) many: u64,
+    pub(crate) outside: bool,
+    pub(crate) name: String,
     presence: Presence,
     patience: Duration,
 }
@@ -65,6 +68,7 @@ impl std::fmt::Debug for Suite {
 impl Suite {
     /// The suite for a backend of that name. It expects every ability until told otherwise.
     pub fn new(name: impl Into<String>, subject: impl Subject) -> Self {
+        let name = name.into();
         let plan = Plan {
             subject: Arc::new(subject),
             serializer: Arc::new(CborSerializer::new()),
@@ -74,10 +78,12 @@ impl Suite {
             persistent: false,
             without: Vec::new(),
             many: MANY,
+            outside: false,
+            name: name.clone(),
             presence: Presence::Here,
             patience: Duration::from_secs(60),
         };
-        Self { name: name.into(), plan: Arc::new(plan) }
+        Self { name, plan: Arc::new(plan) }
     }
 
     /// Two storages opened on one namespace see one store, as two replicas do. Adds the group `two_handles`.
@@ -106,6 +112,12 @@ impl Suite {
     /// may find that what is dead is gone already.
     pub fn native_expiry(self) -> Self {
         self.with(|plan| plan.native_expiry = true)
+    }
+
+    /// Bodies lie outside this process: its memory does not grow with them. Adds the group `memory`, which stores 50 MiB
+    /// and runs this test binary once more to measure it.
+    pub fn bodies_outside(self) -> Self {
+        self.with(|plan| plan.outside = true)
     }
 
     /// How many entries the group `many` stores, lists and clears; 5,000 by default. Fewer are for a server that takes
@@ -229,6 +241,12 @@ impl Plan {
             Need::Shared => !self.shared,
             Need::Persistent => !self.persistent,
             Need::Raw => self.subject.raw().is_none(),
+            Need::NativeExpiry => !self.native_expiry,
+            Need::Counted => !self.subject.raw().is_some_and(|raw| raw.counts()),
+            Need::Remote => self.subject.remote().is_none(),
+            Need::OwnServer => self.subject.own_server().is_none(),
+            Need::Outside => !self.outside,
+            Need::Measured => !resident::is_known(),
         };
         case.needs.iter().find(lacks).copied()
     }

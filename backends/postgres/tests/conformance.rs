@@ -13,6 +13,6 @@ mod server;
 
 fn main() -> std::process::ExitCode {
     let postgres = cache_conformance::services::postgres::single();
-    let suite = cache_conformance::Suite::new("postgres", server::Server::at(postgres.url()));
-    suite.presence(postgres.presence()).shared().persistent().run()
+    let suite = cache_conformance::Suite::new("postgres", server::Server::of(&postgres));
+    suite.presence(postgres.presence()).shared().persistent().bodies_outside().run()
 }

@@ -13,7 +13,7 @@ mod server;
 
 fn main() -> std::process::ExitCode {
     let postgres = cache_conformance::services::postgres::single();
-    let subject = server::Server::at(postgres.url()).in_schema("cache_unlogged").unlogged();
+    let subject = server::Server::of(&postgres).in_schema("cache_unlogged").unlogged();
     let suite = cache_conformance::Suite::new("postgres-unlogged", subject);
-    suite.presence(postgres.presence()).shared().persistent().run()
+    suite.presence(postgres.presence()).shared().persistent().bodies_outside().run()
 }

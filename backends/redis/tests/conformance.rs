@@ -16,5 +16,5 @@ use cache_conformance::{Suite, services};
 fn main() -> std::process::ExitCode {
     let redis = services::redis::single();
     let suite = Suite::new("redis", server::Server::of(&redis)).presence(redis.presence());
-    suite.shared().persistent().native_expiry().run()
+    suite.shared().persistent().native_expiry().bodies_outside().run()
 }

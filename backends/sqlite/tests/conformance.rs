@@ -12,5 +12,6 @@
 mod shared_file;
 
 fn main() -> std::process::ExitCode {
-    cache_conformance::Suite::new("sqlite", shared_file::SharedFile::new()).shared().persistent().run()
+    let suite = cache_conformance::Suite::new("sqlite", shared_file::SharedFile::new());
+    suite.shared().persistent().bodies_outside().run()
 }

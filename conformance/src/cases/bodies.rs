@@ -297,7 +297,11 @@ async fn never_mixed_stepwise(bench: Bench) -> Outcome {
 }
 
 /// Looks until the writer is done: there must be exactly one of these forms each time.
-async fn watch(store: &Store, forms: &[Draft], writing: tokio::task::JoinHandle<Outcome>) -> Outcome {
+pub(super) async fn watch(
+    store: &Store,
+    forms: &[Draft],
+    writing: tokio::task::JoinHandle<Outcome>,
+) -> Outcome {
     let key = forms.first().map(|form| form.key).ok_or_else(|| Failure::new("no drafts"))?;
     while !writing.is_finished() {
         let found = store.lookup(&key).await?;

@@ -1,5 +1,7 @@
 //! Expiry is absolute: an entry is dead at `dead_at`, however late the store deletes it.
 
+use cache_api::Limits;
+
 use crate::{
     bench::{Bench, secs, variant},
     case::cases,
@@ -11,6 +13,7 @@ use crate::{
 cases!["expiry";
     live_just_before, dead_exactly_at, dead_after_a_jump, dead_on_arrival, one_variant_leaves_another,
     short_after_long, body_of_a_live_entry_stays, a_dead_head_is_not_kept, parts_apart,
+    by_the_server_itself [NativeExpiry, Counted],
 ];
 
 async fn live_just_before(bench: Bench) -> Outcome {
@@ -143,5 +146,35 @@ async fn parts_apart(bench: Bench) -> Outcome {
             listing.sweep(store.now()).await.context("sweep")?;
         }
     }
+    Ok(())
+}
+
+/// The server deletes what is dead by its own clock: nobody asks for it, and nobody sweeps.
+async fn by_the_server_itself(bench: Bench) -> Outcome {
+    let limits = Limits::default().with_max_write(secs(1)).with_read_grace(secs(1));
+    let store = bench.open_with("", limits).await?;
+    let short = bench.draft(bench.key(1)).variant(variant(1)).life(secs(1));
+    let body = bench.draft(bench.key(1)).variant(variant(2)).len(bench.seed(), 600_000).life(secs(1));
+    let kept = bench.draft(bench.key(2));
+    for draft in [&short, &body, &kept] {
+        store.put(draft).await?;
+    }
+    let held = bench.count(&short.key).await?;
+    ensure!(held > 1, "expected an entry and a body to be held, found {held} values");
+    let mut left = held;
+    // Its dead_at, its grace and the allowance for clock skew are a few seconds; a server may take its time besides.
+    for _ in 0..200 {
+        if left == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        left = bench.count(&short.key).await?;
+    }
+    ensure_eq!(left, 0, "the values of a dead resource that the server still holds after 20 s");
+    ensure!(
+        bench.count(&kept.key).await? > 0,
+        "expected the server to keep a live entry, found nothing of it"
+    );
+    store.check(&kept).await?;
     Ok(())
 }

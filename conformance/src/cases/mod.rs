@@ -13,6 +13,8 @@ mod isolation;
 mod leases;
 mod listing;
 mod many;
+mod memory;
+mod outage;
 mod parity;
 mod persistence;
 mod races;
@@ -48,6 +50,8 @@ const GROUPS: &[&[Case]] = &[
     garbage::CASES,
     persistence::CASES,
     two_handles::CASES,
+    memory::CASES,
+    outage::CASES,
 ];
 
 /// All cases in the order of their groups.

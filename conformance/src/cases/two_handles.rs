@@ -1,9 +1,12 @@
 //! Two storages on one store, as two replicas have: all the races, across both.
 
-use cache_api::{Acquired, BodyId, Outcome as Came, Refusal};
+use std::collections::HashMap;
+
+use cache_api::{Acquired, BodyId, Filter, Outcome as Came, Refusal};
+use futures_util::StreamExt;
 
 use super::{
-    leases,
+    bodies, leases,
     writers::{self, race_of_many, race_of_one},
 };
 use crate::{
@@ -25,7 +28,9 @@ cases!["two_handles";
     commit_during_removal [Shared], commit_during_removal_by_tag [Shared, TAGS],
     commit_during_removal_by_clear [Shared, LISTING], removal_during_commit_at_once [Shared], removal_during_commit_by_tag_at_once [Shared, TAGS],
     removal_during_commit_by_clear_at_once [Shared, LISTING], lease [Shared, LEASES],
-    leases_at_once [Shared, LEASES],
+    leases_at_once [Shared, LEASES], body_replaced_by_the_other [Shared], body_removed_by_the_other [Shared],
+    never_mixed [Shared], listed_while_the_other_writes [Shared, LISTING],
+    cleared_while_the_other_writes [Shared, LISTING],
 ];
 
 async fn pair(bench: &Bench) -> Outcome<[Store; 2]> {
@@ -200,4 +205,105 @@ async fn lease(bench: Bench) -> Outcome {
 
 async fn leases_at_once(bench: Bench) -> Outcome {
     leases::race(&bench, &pair(&bench).await?).await
+}
+
+/// Who reads an old body gets its bytes to the end, though another client replaced it.
+async fn body_replaced_by_the_other(bench: Bench) -> Outcome {
+    read_while(bench, false).await
+}
+
+async fn body_removed_by_the_other(bench: Bench) -> Outcome {
+    read_while(bench, true).await
+}
+
+async fn read_while(bench: Bench, removed: bool) -> Outcome {
+    let [one, two] = pair(&bench).await?;
+    let draft = bench.draft(bench.key(1)).len(bench.seed(), 700_000);
+    one.put(&draft).await?;
+    let reading = two.check(&draft).await?;
+    let first = two.frames(draft.key, draft.variant, &reading.body, 0..1).await?;
+    if removed {
+        one.remove(&draft.key).await?;
+        two.absent(&draft.key, "an entry that the other removed").await?;
+    } else {
+        let new = bench.draft(draft.key).len(bench.seed(), 700_000);
+        one.put(&new).await?;
+        two.check(&new).await?;
+    }
+    let rest = two.frames(draft.key, draft.variant, &reading.body, 1..3).await;
+    let rest = rest.context("the old body within its read grace")?;
+    crate::store::check_bytes(&[first, rest].concat(), draft.payload)
+}
+
+/// While one client replaces an entry again and again, the other finds one of its forms, whole.
+async fn never_mixed(bench: Bench) -> Outcome {
+    let [one, two] = pair(&bench).await?;
+    let forms: Vec<_> = (0..6)
+        .map(|n| bench.draft(bench.key(1)).len(bench.seed(), if n % 2 == 0 { 500 } else { 280_000 + n }))
+        .collect();
+    for form in forms.iter().take(1) {
+        one.put(form).await?;
+    }
+    let drafts = forms.clone();
+    let writing = tokio::spawn(async move {
+        for draft in drafts.iter().cycle().take(24) {
+            one.put(draft).await?;
+        }
+        Ok(())
+    });
+    bodies::watch(&two, &forms, writing).await
+}
+
+/// What stands throughout is listed once, whatever another client stores and removes meanwhile.
+async fn listed_while_the_other_writes(bench: Bench) -> Outcome {
+    let [one, two] = pair(&bench).await?;
+    for number in 0..150 {
+        one.put(&bench.draft(bench.key(number))).await?;
+    }
+    let all = Filter::all();
+    let mut listed = two.listing()?.list(&all, two.now());
+    let mut times = HashMap::new();
+    let mut number = 100;
+    while let Some(found) = listed.next().await {
+        *times.entry(found.context("list")?.key).or_insert(0) += 1;
+        if number < 150 {
+            one.remove(&bench.key(number)).await?;
+            one.put_at_last(&bench.draft(bench.key(1000 + number))).await?;
+            number += 1;
+        }
+    }
+    for number in 0..100 {
+        let listed = times.get(&bench.key(number)).copied().unwrap_or_default();
+        ensure_eq!(listed, 1, "how often an entry that stood throughout was listed");
+    }
+    ensure!(times.values().all(|times| *times == 1), "an entry stored or removed meanwhile was listed twice");
+    Ok(())
+}
+
+/// What is there after a clear was begun after it.
+async fn cleared_while_the_other_writes(bench: Bench) -> Outcome {
+    let [one, two] = pair(&bench).await?;
+    let before: Vec<_> = (0..20).map(|number| bench.draft(bench.key(number))).collect();
+    let mut pending = Vec::new();
+    for draft in &before {
+        pending.push(one.begin(draft).await?);
+    }
+    let commits = async {
+        for pending in &pending {
+            one.commit(pending).await?;
+        }
+        Ok(())
+    };
+    let clears = async { two.listing()?.clear(two.now()).await.context("clear") };
+    let (committed, cleared) = tokio::join!(commits, clears);
+    committed.and(cleared)?;
+    for draft in &before {
+        for store in [&one, &two] {
+            store.absent(&draft.key, "an entry whose write began before a clear").await?;
+        }
+    }
+    let after = bench.draft(bench.key(1));
+    one.put_at_last(&after).await?;
+    two.check(&after).await?;
+    Ok(())
 }

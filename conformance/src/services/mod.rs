@@ -28,6 +28,7 @@ use crate::Presence;
 
 #[cfg(feature = "docker")]
 mod docker;
+mod own_server;
 pub mod postgres;
 mod process;
 pub mod redis;
@@ -35,6 +36,7 @@ mod trials;
 
 #[cfg(feature = "docker")]
 pub use docker::Container;
+pub use own_server::own_server;
 pub use process::Process;
 pub use trials::Trials;
 
@@ -79,6 +81,34 @@ impl Service {
         }
     }
 
+    /// Where its server is, as `host:port`; `None` when it is absent, or at more than one place.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        address(self.url()?)
+    }
+
+    /// Whether a process was started for it: then another can be, for [`own_server`].
+    #[must_use]
+    pub fn is_process(&self) -> bool {
+        match &self.0 {
+            Found::Started(running) => running.parts.iter().any(|part| {
+                let part: &dyn Any = &**part;
+                part.is::<Process>()
+            }),
+            _ => false,
+        }
+    }
+
+    /// Starts its process again, where and over what it was, and waits until the port takes connections.
+    ///
+    /// # Errors
+    /// [`NotStarted::Missing`] where no process was started, [`NotStarted::Failed`] when it does not come back.
+    pub fn restart(&mut self) -> Result<(), NotStarted> {
+        let address = self.address().ok_or_else(|| NotStarted::Missing("no server at one address".into()))?;
+        let process = self.process().ok_or_else(|| NotStarted::Missing("no process was started".into()))?;
+        process.restart(|| std::net::TcpStream::connect(&address).is_ok())
+    }
+
     /// What to tell the [suite](crate::Suite::presence).
     #[must_use]
     pub fn presence(&self) -> Presence {
@@ -118,7 +148,7 @@ pub trait Recipe {
 /// A service that was started: its URL, and what keeps it running for as long as it is not dropped.
 pub struct Running {
     url: String,
-    parts: Vec<Box<dyn Any>>,
+    parts: Vec<Box<dyn Any + Send>>,
 }
 
 impl Running {
@@ -130,7 +160,7 @@ impl Running {
 
     /// Keeps a [`Process`], a container or a directory until the service is dropped.
     #[must_use]
-    pub fn with(mut self, part: impl Any) -> Self {
+    pub fn with(mut self, part: impl Any + Send) -> Self {
         self.parts.push(Box::new(part));
         self
     }
@@ -214,6 +244,27 @@ fn ways() -> &'static [Way] {
     ]
 }
 
+/// The `host:port` of a URL that names one.
+#[must_use]
+pub fn address(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let address = authority.rsplit('@').next()?;
+    let (host, port) = address.rsplit_once(':')?;
+    let one = !host.is_empty() && !address.contains(',') && port.parse::<u16>().is_ok();
+    one.then(|| address.to_owned())
+}
+
+/// The URL with another `host:port` in the place of its own; as it is where it names none.
+#[must_use]
+pub fn at_address(url: &str, other: &str) -> String {
+    match address(url) {
+        // User names and passwords are encoded, so that nothing before it is like it.
+        Some(own) => url.replacen(&own, other, 1),
+        None => url.to_owned(),
+    }
+}
+
 /// The first of these binaries that is on `PATH`, or in one of the directories.
 ///
 /// # Errors
@@ -281,5 +332,19 @@ mod tests {
             "{reason}"
         );
         assert_eq!(remedy, "install nothing, or set CONFORMANCE_NOTHING_URL");
+    }
+
+    #[test]
+    fn addresses_in_urls() {
+        for (url, found, moved) in [
+            ("redis://127.0.0.1:6379/", Some("127.0.0.1:6379"), "redis://h:1/"),
+            ("postgres://u:p%40s@db:5432/x?a=b:1", Some("db:5432"), "postgres://u:p%40s@h:1/x?a=b:1"),
+            ("http://[::1]:80", Some("[::1]:80"), "http://h:1"),
+            ("redis-cluster://a:1,b:2/", None, "redis-cluster://a:1,b:2/"),
+            ("http://host/", None, "http://host/"),
+        ] {
+            assert_eq!(address(url).as_deref(), found);
+            assert_eq!(at_address(url, "h:1"), moved);
+        }
     }
 }

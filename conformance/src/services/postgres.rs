@@ -22,7 +22,9 @@ pub fn single() -> Service {
     find(&Single)
 }
 
-struct Single;
+/// One server, to be started with [`own`](super::own), or [found](single).
+#[derive(Clone, Copy, Debug)]
+pub struct Single;
 
 impl Recipe for Single {
     fn variable(&self) -> &'static str {

@@ -14,14 +14,18 @@ use super::{NotStarted, PATIENCE};
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Stops the process group of `$1` and deletes the directory `$2` when its standard input ends: when the
-/// owner closes it, or is gone, by whatever signal.
+/// owner closes it, or is gone, by whatever signal. A line read names the group of a server that was started again; an
+/// empty one says that there is none.
 #[cfg(unix)]
 const WATCH: &str = r#"
-read -r _
-kill -s TERM -- "-$1" 2>/dev/null
-tries=0
-while kill -0 -- "-$1" 2>/dev/null && [ "$tries" -lt 100 ]; do tries=$((tries + 1)); sleep 0.05; done
-kill -s KILL -- "-$1" 2>/dev/null
+group=$1
+while read -r next; do group=$next; done
+if [ -n "$group" ]; then
+    kill -s TERM -- "-$group" 2>/dev/null
+    tries=0
+    while kill -0 -- "-$group" 2>/dev/null && [ "$tries" -lt 100 ]; do tries=$((tries + 1)); sleep 0.05; done
+    kill -s KILL -- "-$group" 2>/dev/null
+fi
 rm -rf -- "$2"
 "#;
 
@@ -32,6 +36,7 @@ rm -rf -- "$2"
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    command: Command,
     #[cfg(unix)]
     watch: Child,
     /// Kept where nobody watches, else left to the watch.
@@ -64,7 +69,7 @@ impl Process {
         match watch.spawn() {
             Ok(watch) => {
                 let _ = directory.keep();
-                Ok(Self { child, watch, _directory: None, log })
+                Ok(Self { child, command, watch, _directory: None, log })
             }
             Err(cause) => {
                 let _ = child.kill().and_then(|()| child.wait());
@@ -78,7 +83,7 @@ impl Process {
         let output = File::create(&log)?;
         let errors = output.try_clone()?;
         let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn()?;
-        Ok(Self { child, _directory: Some(directory), log })
+        Ok(Self { child, command, _directory: Some(directory), log })
     }
 
     /// Waits until `ready` says that the server answers.
@@ -120,13 +125,58 @@ impl Process {
         &self.log
     }
 
-    /// Kills the server at once, as a crash does.
+    /// Kills the server at once with all that it started, as a crash does.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn kill(&mut self) -> io::Result<ExitStatus> {
-        self.child.kill()?;
-        self.child.wait()
+        #[cfg(unix)]
+        {
+            let mut kill = Command::new("sh");
+            kill.args(["-c", "kill -s KILL -- \"-$1\"", "kill"]).arg(self.id().to_string());
+            kill.stderr(Stdio::null()).status()?;
+        }
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let status = self.child.wait()?;
+        self.watch_over("")?;
+        Ok(status)
+    }
+
+    /// Starts the server again, after it was [killed](Self::kill) or ended: by the same command, so at the same port and
+    /// over the same directory. Waits until `ready` says that it answers.
+    ///
+    /// # Errors
+    /// [`NotStarted::Failed`] when it does not answer in time.
+    pub fn restart(&mut self, mut ready: impl FnMut() -> bool) -> Result<(), NotStarted> {
+        let failed = |e| NotStarted::failed("the server cannot be started again", e);
+        self.child = self.command.spawn().map_err(failed)?;
+        self.watch_over(&self.id().to_string()).map_err(failed)?;
+        let attempts = PATIENCE.as_millis() / PAUSE.as_millis();
+        for _ in 0..attempts {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                // What the one before held may not be free yet.
+                std::thread::sleep(10 * PAUSE);
+                self.child = self.command.spawn().map_err(failed)?;
+                self.watch_over(&self.id().to_string()).map_err(failed)?;
+            } else if ready() {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(self.failure("the server did not answer again in time"))
+    }
+
+    /// Tells the watch which group there is now.
+    #[cfg(unix)]
+    fn watch_over(&mut self, group: &str) -> io::Result<()> {
+        use std::io::Write as _;
+        self.watch.stdin.as_mut().map_or(Ok(()), |watch| writeln!(watch, "{group}"))
+    }
+
+    #[cfg(not(unix))]
+    fn watch_over(&mut self, _group: &str) -> io::Result<()> {
+        Ok(())
     }
 }
 

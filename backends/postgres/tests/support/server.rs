@@ -1,12 +1,15 @@
 //! A server in which the suite opens storages, and damages rows past them.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cache_api::{CacheKey, Limits, Namespace};
 use cache_backend_postgres::PostgresStorageBuilder;
-use cache_conformance::{Damage, Opened, Presence, REQUIRE, RawStore, Subject, services::Service};
+use cache_conformance::{
+    Damage, Opened, OwnServer, Presence, REQUIRE, RawStore, Remote, Subject,
+    services::{self, Service},
+};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, query};
 
 /// The schema in which the suite works by default; not the cache's default, which may be somebody's.
@@ -27,12 +30,19 @@ pub(crate) struct Server {
     url: String,
     schema: &'static str,
     unlogged: bool,
+    /// Whether another server like it can be started.
+    is_process: bool,
 }
 
 impl Server {
     /// On a server; at an absent one nothing is opened.
     pub(crate) fn at(url: Option<&str>) -> Self {
-        Self { url: url.unwrap_or("postgres://absent/").to_owned(), schema: SCHEMA, unlogged: false }
+        let url = url.unwrap_or("postgres://absent/").to_owned();
+        Self { url, schema: SCHEMA, unlogged: false, is_process: false }
+    }
+
+    pub(crate) fn of(service: &Service) -> Self {
+        Self { is_process: service.is_process(), ..Self::at(service.url()) }
     }
 
     pub(crate) fn in_schema(mut self, schema: &'static str) -> Self {
@@ -85,6 +95,34 @@ impl Subject for Server {
 
     fn raw(&self) -> Option<&dyn RawStore> {
         Some(self)
+    }
+
+    fn remote(&self) -> Option<&dyn Remote> {
+        Some(self)
+    }
+
+    fn own_server(&self) -> Option<Arc<dyn OwnServer>> {
+        let Self { schema, unlogged, .. } = *self;
+        let server = move |service: &Service| Self { schema, unlogged, ..Self::of(service) };
+        self.is_process.then(|| services::own_server(services::postgres::Single, server))
+    }
+}
+
+#[async_trait]
+impl Remote for Server {
+    fn address(&self) -> String {
+        services::address(&self.url).unwrap_or_default()
+    }
+
+    async fn open_at(&self, address: &str, namespace: &Namespace, limits: Limits) -> Opened {
+        let there = Self { url: services::at_address(&self.url, address), ..self.clone() };
+        let builder = there.builder().acquire_timeout(Duration::from_secs(1));
+        Ok(Arc::new(builder.namespace(namespace.clone()).limits(limits).build().await?))
+    }
+
+    /// A statement is waited for as long as its caller does.
+    fn timeout(&self) -> Option<Duration> {
+        None
     }
 }
 

@@ -1,29 +1,47 @@
 //! A server on which the suite opens storages, and damages values past them.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cache_api::{CacheKey, Limits, Namespace};
 use cache_backend_redis::{
-    RedisStorage,
+    RedisStorage, RedisStorageBuilder,
     redis::{self, Value, cluster::ClusterClient},
 };
-use cache_conformance::{Damage, Opened, RawStore, Subject, services::Service};
+use cache_conformance::{
+    Damage, Opened, OwnServer, RawStore, Remote, Subject,
+    services::{self, Service, redis::Kind},
+};
 
-pub(crate) struct Server(String);
+pub(crate) struct Server {
+    url: String,
+    /// Whether another like it can be started.
+    is_process: bool,
+}
 
 impl Server {
     pub(crate) fn of(service: &Service) -> Self {
-        Self(service.url().unwrap_or_default().to_owned())
+        Self { url: service.url().unwrap_or_default().to_owned(), is_process: service.is_process() }
+    }
+
+    fn builder(
+        &self,
+        url: &str,
+        namespace: &Namespace,
+        limits: Limits,
+    ) -> Result<RedisStorageBuilder, cache_api::Error> {
+        let builder = RedisStorage::builder().url(url)?.namespace(namespace.clone()).limits(limits);
+        // The server's clock is this machine's: `expiry::by_the_server_itself` does not wait longer than it must.
+        Ok(builder.clock_skew(Duration::from_secs(1)))
     }
 
     async fn raw(&self, command: redis::Cmd) -> Result<Value, Box<dyn Error + Send + Sync>> {
-        if let Some(nodes) = self.0.strip_prefix("redis-cluster://") {
+        if let Some(nodes) = self.url.strip_prefix("redis-cluster://") {
             let nodes = nodes.trim_end_matches('/').split(',').map(|node| format!("redis://{node}/"));
             let mut connection = ClusterClient::new(nodes)?.get_async_connection().await?;
             return Ok(command.query_async(&mut connection).await?);
         }
-        let mut connection = redis::Client::open(&*self.0)?.get_multiplexed_async_connection().await?;
+        let mut connection = redis::Client::open(&*self.url)?.get_multiplexed_async_connection().await?;
         Ok(command.query_async(&mut connection).await?)
     }
 }
@@ -31,13 +49,41 @@ impl Server {
 #[async_trait]
 impl Subject for Server {
     async fn open(&self, namespace: &Namespace, limits: Limits) -> Opened {
-        let builder = RedisStorage::builder().url(&self.0)?.namespace(namespace.clone()).limits(limits);
         // Some cases want hundreds of answers at once of a machine that does other things, too.
-        Ok(Arc::new(builder.timeout(std::time::Duration::from_secs(30)).build().await?))
+        let builder = self.builder(&self.url, namespace, limits)?.timeout(Duration::from_secs(30));
+        Ok(Arc::new(builder.build().await?))
     }
 
     fn raw(&self) -> Option<&dyn RawStore> {
         Some(self)
+    }
+
+    /// The nodes of a cluster tell clients where they are: there is no other way to them.
+    fn remote(&self) -> Option<&dyn Remote> {
+        services::address(&self.url).map(|_| self as &dyn Remote)
+    }
+
+    fn own_server(&self) -> Option<Arc<dyn OwnServer>> {
+        let single = self.is_process && self.remote().is_some();
+        single.then(|| services::own_server(Kind::Single, Self::of))
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+#[async_trait]
+impl Remote for Server {
+    fn address(&self) -> String {
+        services::address(&self.url).unwrap_or_default()
+    }
+
+    async fn open_at(&self, address: &str, namespace: &Namespace, limits: Limits) -> Opened {
+        let builder = self.builder(&services::at_address(&self.url, address), namespace, limits)?;
+        Ok(Arc::new(builder.connect_timeout(TIMEOUT).timeout(TIMEOUT).build().await?))
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Some(TIMEOUT)
     }
 }
 
@@ -73,6 +119,25 @@ impl RawStore for Server {
             }
         }
         Ok(changed)
+    }
+
+    fn counts(&self) -> bool {
+        true
+    }
+
+    /// The resource's own key, and all bodies of the namespace: who counts has bodies in one resource alone.
+    async fn count(
+        &self,
+        namespace: &Namespace,
+        key: &CacheKey,
+    ) -> Result<u64, Box<dyn Error + Send + Sync>> {
+        let mut count = 0;
+        for name in [format!("r:{key}"), "b:*".to_owned()] {
+            let mut keys = redis::cmd("KEYS");
+            keys.arg(format!("{{http-cache:1:{namespace}:??}}:{name}"));
+            count += redis::from_redis_value::<Vec<String>>(self.raw(keys).await?)?.len() as u64;
+        }
+        Ok(count)
     }
 }
 
