@@ -8,7 +8,7 @@ use cache_api::{CborSerializer, Serializer};
 use libtest_mimic::{Arguments, Trial};
 
 use crate::{
-    Presence, REQUIRE, Report, Subject,
+    Presence, REQUIRE, RawStore, Report, Subject,
     bench::Bench,
     case::{Case, Need},
     cases,
@@ -242,7 +242,7 @@ impl Plan {
             Need::Persistent => !self.persistent,
             Need::Raw => self.subject.raw().is_none(),
             Need::NativeExpiry => !self.native_expiry,
-            Need::Counted => !self.subject.raw().is_some_and(|raw| raw.counts()),
+            Need::Counted => !self.subject.raw().is_some_and(RawStore::counts),
             Need::Remote => self.subject.remote().is_none(),
             Need::OwnServer => self.subject.own_server().is_none(),
             Need::Outside => !self.outside,

@@ -64,7 +64,9 @@ fn names<const N: usize>() -> Vec<[u8; N]> {
     let ends: [(u8, u8); 5] = [(0, 1), (0xff, 0xfe), (b'a', 0), (b'a', b' '), (b'a', b'*')];
     let ends = ends.map(|(all, end)| {
         let mut name = [all; N];
-        name[N - 1] = end;
+        if let Some(last) = name.last_mut() {
+            *last = end;
+        }
         name
     });
     PATTERNS.iter().map(|pattern| filled(pattern)).chain(ends).collect()

@@ -26,10 +26,10 @@ cases!["outage", patience 2;
 const FRAME: u64 = FRAME_SIZE as u64;
 
 /// Within that time an operation fails, where its server is gone.
-const FAILS_WITHIN: Duration = secs(20);
+const FAILS_WITHIN: Duration = secs(15);
 
 /// Within that time a storage works again, when its server is back.
-const WORKS_WITHIN: Duration = secs(30);
+const WORKS_WITHIN: Duration = secs(15);
 
 /// After that time a caller gives up, where the storage has no time limit of its own.
 const GIVES_UP_AFTER: Duration = Duration::from_millis(500);
@@ -206,7 +206,7 @@ async fn cut_while_reading(bench: Bench) -> Outcome {
             Err(error) => may_be_tried_again("a read whose connection was cut", &error)?,
             // It was asked again over another connection.
             Ok(read) => {
-                ensure_eq!(read.len(), frames.len(), "the frames read over a connection that was cut")
+                ensure_eq!(read.len(), frames.len(), "the frames read over a connection that was cut");
             }
         }
         until_it_works(|| store.read(&draft.key, id, frames.clone())).await.context("a read afterwards")?;

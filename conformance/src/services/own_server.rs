@@ -32,9 +32,11 @@ where
 
 struct Started<R>(Arc<Inner<R>>);
 
+type Opener = dyn Fn(&Service) -> Arc<dyn Subject> + Send + Sync;
+
 struct Inner<R> {
     recipe: R,
-    subject: Box<dyn Fn(&Service) -> Arc<dyn Subject> + Send + Sync>,
+    subject: Box<Opener>,
     service: Mutex<Option<Service>>,
 }
 

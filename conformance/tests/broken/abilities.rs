@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use cache_api::*;
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use tokio::task::yield_now;
 
 use crate::{
@@ -17,6 +17,7 @@ const ANY: TagDigest = TagDigest::from_bytes([b'*'; 16]);
 #[async_trait]
 impl Leases for Reference {
     async fn acquire(&self, key: &CacheKey, ttl: Duration, now: SystemTime) -> Result<Acquired> {
+        self.reach(1, 1).await?;
         yield_now().await;
         let token = *BodyId::random()?.as_bytes();
         Ok(self.with(|space| {
@@ -35,6 +36,7 @@ impl Leases for Reference {
     }
 
     async fn extend(&self, lease: &Lease, ttl: Duration, now: SystemTime) -> Result<bool> {
+        self.reach(1, 1).await?;
         Ok(self.with(|space| match space.leases.get_mut(&lease.key) {
             Some((held, until)) if held == lease && now < *until => {
                 *until = now + ttl;
@@ -45,6 +47,7 @@ impl Leases for Reference {
     }
 
     async fn release(&self, lease: &Lease, outcome: Outcome, now: SystemTime) -> Result<()> {
+        self.reach(1, 1).await?;
         self.with(|space| {
             let held =
                 space.leases.get(&lease.key).is_some_and(|(held, until)| held == lease && now < *until);
@@ -64,6 +67,7 @@ impl Leases for Reference {
 #[async_trait]
 impl Tags for Reference {
     async fn purge(&self, tags: &[TagDigest], now: SystemTime) -> Result<u64> {
+        self.reach(1, 1).await?;
         yield_now().await;
         let purged = self.with(|space| {
             // One epoch for all: it refuses more than it must.
@@ -113,11 +117,18 @@ impl Reference {
 #[async_trait]
 impl Listing for Reference {
     fn list(&self, filter: &Filter, now: SystemTime) -> FoundStream<'_> {
-        let found = self.with(|space| self.found(space, filter, now));
-        Box::pin(stream::iter(found.into_iter().map(Ok)))
+        let filter = filter.clone();
+        let listed = async move {
+            match self.reach(1, 1).await {
+                Ok(()) => self.with(|space| self.found(space, &filter, now)).into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            }
+        };
+        Box::pin(listed.map(stream::iter).flatten_stream())
     }
 
     async fn count(&self, filter: &Filter, now: SystemTime) -> Result<Totals> {
+        self.reach(1, 1).await?;
         Ok(self.with(|space| {
             let found = self.found(space, filter, now);
             let bytes = found.iter().map(|f| f.len).sum();
@@ -128,6 +139,7 @@ impl Listing for Reference {
     }
 
     async fn clear(&self, now: SystemTime) -> Result<u64> {
+        self.reach(1, 1).await?;
         yield_now().await;
         let clear = |space: &mut Space| {
             space.epoch = Epoch::random()?;
@@ -155,6 +167,7 @@ impl Listing for Reference {
     }
 
     async fn sweep(&self, now: SystemTime) -> Result<Swept> {
+        self.reach(1, 1).await?;
         yield_now().await;
         if self.has(Fault::SweepsInTwoSteps) {
             let late = |space: &mut Space| {
@@ -189,6 +202,7 @@ impl Listing for Reference {
 #[async_trait]
 impl Touch for Reference {
     async fn touch(&self, uses: &[Use], _now: SystemTime) -> Result<()> {
+        self.reach(1, 1).await?;
         let known = self.with(|space| uses.iter().all(|u| space.records.contains_key(&u.key)));
         if !known && self.has(Fault::TouchFails) {
             return Err(Error::new(ErrorKind::Other, "touch"));

@@ -111,4 +111,10 @@ pub(crate) enum Fault {
     ListsAPage,
     /// A clear ends after its first page of 1,000.
     ClearsAPage,
+    /// A connection that broke is used again.
+    KeepsBrokenConnections,
+    /// An answer is waited for without a limit.
+    WaitsForAnswers,
+    /// A server that does not answer is an error like any other.
+    GivesUpForGood,
 }

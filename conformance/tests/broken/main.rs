@@ -8,6 +8,7 @@ mod bend;
 mod fault;
 mod reference;
 mod subject;
+mod wire;
 
 use fault::Fault;
 use subject::suite;
@@ -16,7 +17,9 @@ use subject::suite;
 fn the_sound_one_passes() {
     let report = suite(Fault::Sound).run_quiet(|_| true);
     assert!(report.is_sound(), "{report}");
-    assert!(report.left_out.is_empty(), "{:?}", report.left_out);
+    // What is in this process has neither a clock nor bodies of its own outside it.
+    let left_out: Vec<_> = report.left_out.iter().map(|(case, _)| &**case).collect();
+    assert_eq!(left_out, ["expiry::by_the_server_itself", "memory::fifty_mib"]);
 }
 
 /// A storage that waits for ever, stops its thread or panics fails the case, and no more than that.
@@ -25,7 +28,8 @@ fn one_that_never_answers_fails() {
     for (fault, expected) in
         [(Fault::Hangs, "stuck"), (Fault::BlocksItsThread, "stuck"), (Fault::Panics, "panicked")]
     {
-        let patience = std::time::Duration::from_secs(1);
+        // A panic is written down before it is seen, which may take a while.
+        let patience = std::time::Duration::from_secs(if expected == "stuck" { 1 } else { 20 });
         let report = suite(fault).patience(patience).run_quiet(|case| case == "round_trip::empty");
         let [(case, failure)] = report.failed.as_slice() else { panic!("{fault:?}: {report}") };
         assert_eq!(case, "round_trip::empty");
@@ -33,11 +37,20 @@ fn one_that_never_answers_fails() {
     }
 }
 
+/// A store that is said to delete by a clock of its own, and does not.
+#[test]
+fn one_that_deletes_nothing_fails() {
+    let report = suite(Fault::Sound).native_expiry().run_quiet(|case| case == "expiry::by_the_server_itself");
+    assert!(report.has_failed("expiry::by_the_server_itself"), "{report}");
+}
+
 /// Runs the groups of these cases and expects each of the cases to fail.
 fn fails(fault: Fault, cases: &[&str]) {
     let group = |case: &str| case.split("::").next().map(str::to_owned);
     let groups: Vec<_> = cases.iter().map(|case| group(case)).collect();
-    let report = suite(fault).run_quiet(|case| groups.contains(&group(case)));
+    // Some cases of an outage wait for what does not come.
+    let chosen = |case: &str| cases.contains(&case) || !case.starts_with("outage::");
+    let report = suite(fault).run_quiet(|case| groups.contains(&group(case)) && chosen(case));
     for case in cases {
         assert!(report.has_failed(case), "{fault:?} passes {case}: {report}");
     }
@@ -65,7 +78,8 @@ broken! {
         "versions::revival", "versions::revival_with_original_ticket", "versions::revival_of_identical_content",
     ],
     reads_other_bytes: ReadsOtherBytes => ["bodies::old_body_during_replacement"],
-    shows_pending: ShowsPending => ["bodies::pending_is_invisible"],
+    shows_pending: ShowsPending =>
+        ["bodies::pending_is_invisible", "outage::killed_while_writing", "outage::cut_while_writing"],
     counts_pending: CountsPending => ["bodies::pending_is_not_listed"],
     clears_by_prefix: ClearsByPrefix => ["isolation::clear_of_a_prefix"],
     one_namespace: OneNamespace => ["isolation::one_key_in_two_namespaces", "isolation::clear"],
@@ -82,7 +96,7 @@ broken! {
     evicts_newest: EvictsNewest => ["variants::a_65th_evicts_the_oldest"],
     purge_forgets: PurgeForgets => ["races::purge_before_first_commit", "tags::new_tag_under_way", "parity::random_operations_1"],
     lists_dead: ListsDead => ["listing::dead_ones"],
-    lists_twice: ListsTwice => ["listing::five_hundred"],
+    lists_twice: ListsTwice => ["listing::five_hundred", "two_handles::listed_while_the_other_writes"],
     loses_repeats: LosesRepeats => ["heads::repeated_fields"],
     ignores_ticket_age: IgnoresTicketAge => ["writers::ticket_too_old"],
     forgets_ability: ForgetsAbility => ["contract::declares_its_abilities"],
@@ -90,7 +104,10 @@ broken! {
         ["races::sweep_forgets_no_removal", "races::death_forgets_no_removal"],
     dies_whole: DiesWhole => ["expiry::short_after_long"],
     parts_apart: PartsApart => ["expiry::parts_apart"],
-    no_read_grace: NoReadGrace => ["bodies::old_body_during_replacement", "bodies::old_body_after_removal"],
+    no_read_grace: NoReadGrace => [
+        "bodies::old_body_during_replacement", "bodies::old_body_after_removal",
+        "two_handles::body_replaced_by_the_other", "two_handles::body_removed_by_the_other",
+    ],
     sweeps_pending: SweepsPending => ["sweep::bodies_under_way_stay"],
     leaves_orphans: LeavesOrphans => ["sweep::abandoned_bodies"],
     releases_any_lease: ReleasesAnyLease => ["leases::stale_release", "leases::release"],
@@ -117,4 +134,9 @@ broken! {
     tags_match_patterns: TagsMatchPatterns => ["hostile::tags", "hostile::tags_listed"],
     lists_a_page: ListsAPage => ["many::listed_and_cleared_in_pages"],
     clears_a_page: ClearsAPage => ["many::listed_and_cleared_in_pages"],
+    keeps_broken_connections: KeepsBrokenConnections => ["outage::unreachable"],
+    waits_for_answers: WaitsForAnswers => ["outage::stalled"],
+    gives_up_for_good: GivesUpForGood => [
+        "outage::restarted", "outage::killed_while_writing", "outage::unreachable", "outage::cut_while_writing",
+    ],
 }

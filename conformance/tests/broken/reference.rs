@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use cache_api::*;
 use tokio::{sync::Semaphore, task::yield_now};
 
-use crate::fault::Fault;
+use crate::{fault::Fault, wire::Link};
 
 /// What all storages of a process share.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub(crate) struct Reference {
     pub(crate) world: Arc<World>,
     namespace: Namespace,
     pub(crate) limits: Limits,
+    /// What each operation needs an answer from, if anything.
+    link: Option<Arc<Link>>,
 }
 
 impl World {
@@ -88,7 +90,7 @@ impl Space {
 
 impl Reference {
     pub(crate) fn open(world: &Arc<World>, namespace: &Namespace, limits: Limits) -> Self {
-        let storage = Self { world: Arc::clone(world), namespace: namespace.clone(), limits };
+        let storage = Self { world: Arc::clone(world), namespace: namespace.clone(), limits, link: None };
         if storage.has(Fault::ForgetsRemovalOnReopen) {
             storage.with(|space| {
                 for record in space.records.values_mut() {
@@ -97,6 +99,19 @@ impl Reference {
             });
         }
         storage
+    }
+
+    pub(crate) fn behind(mut self, link: Arc<Link>) -> Self {
+        self.link = Some(link);
+        self
+    }
+
+    /// Gives so many bytes to the server, and waits for so many of it.
+    pub(crate) async fn reach(&self, gives: usize, takes: usize) -> Result<()> {
+        match &self.link {
+            Some(link) => link.ask(gives, takes).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn has(&self, fault: Fault) -> bool {
@@ -186,6 +201,7 @@ impl Storage for Reference {
     }
 
     async fn lookup(&self, key: &CacheKey, now: SystemTime) -> Result<Resource> {
+        self.reach(1, 1).await?;
         yield_now().await;
         match self.world.fault {
             Fault::Hangs => std::future::pending().await,
@@ -227,6 +243,7 @@ impl Storage for Reference {
     }
 
     async fn read(&self, key: &CacheKey, body: BodyId, frames: Range<u32>) -> Result<Vec<Frame>> {
+        self.reach(1, frames.len() * FRAME_SIZE).await?;
         yield_now().await;
         self.with(|space| {
             let record = space.records.get(&self.filed(key));
@@ -273,6 +290,7 @@ impl Storage for Reference {
         Ok(frame_writer(body, limit, move |_, frame| {
             let (storage, _open) = (storage.clone(), &permit);
             async move {
+                storage.reach(frame.bytes().await?.len(), 1).await?;
                 yield_now().await;
                 let frames = |kept: &mut Kept| kept.frames.push(frame);
                 storage
@@ -289,6 +307,7 @@ impl Storage for Reference {
         mut change: Change,
         now: SystemTime,
     ) -> Result<Committed> {
+        self.reach(100, 1).await?;
         yield_now().await;
         let mut ticket = ticket.clone();
         let key = entry.key;
@@ -346,6 +365,7 @@ impl Storage for Reference {
     }
 
     async fn remove(&self, key: &CacheKey, only: Option<Version>, now: SystemTime) -> Result<u64> {
+        self.reach(1, 1).await?;
         yield_now().await;
         self.with(|space| {
             if self.has(Fault::ForgetsRemovalOfAbsent) && !space.records.contains_key(key) {

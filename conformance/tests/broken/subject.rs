@@ -1,31 +1,94 @@
 //! The reference as a subject: shared, persistent as long as this value lives, and open to damage.
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cache_api::{Body, CacheKey, Frame, Limits, Namespace, Record, StoredHead};
-use cache_conformance::{Damage, Opened, RawStore, Subject, Suite};
+use cache_conformance::{Damage, Opened, OwnServer, RawStore, Remote, ServerError, Subject, Suite};
 
 use crate::{
     fault::Fault,
     reference::{Reference, World},
+    wire::{Link, Server, TIMEOUT},
 };
 
-pub(crate) struct Maps(Arc<World>);
+pub(crate) struct Maps {
+    world: Arc<World>,
+    server: Arc<LazyLock<Server>>,
+}
+
+impl Maps {
+    fn new(fault: Fault) -> Self {
+        Self { world: World::new(fault), server: Arc::new(LazyLock::new(Server::start)) }
+    }
+}
 
 pub(crate) fn suite(fault: Fault) -> Suite {
-    Suite::new(format!("{fault:?}"), Maps(World::new(fault))).shared().persistent()
+    Suite::new(format!("{fault:?}"), Maps::new(fault)).shared().persistent()
 }
 
 #[async_trait]
 impl Subject for Maps {
     async fn open(&self, namespace: &Namespace, limits: Limits) -> Opened {
-        Ok(Arc::new(Reference::open(&self.0, namespace, limits)))
+        Ok(Arc::new(Reference::open(&self.world, namespace, limits)))
     }
 
     fn raw(&self) -> Option<&dyn RawStore> {
         Some(self)
+    }
+
+    fn remote(&self) -> Option<&dyn Remote> {
+        Some(self)
+    }
+
+    fn own_server(&self) -> Option<Arc<dyn OwnServer>> {
+        Some(Arc::new(Own { fault: self.world.fault, server: Mutex::default() }))
+    }
+}
+
+#[async_trait]
+impl Remote for Maps {
+    fn address(&self) -> String {
+        self.server.address()
+    }
+
+    async fn open_at(&self, address: &str, namespace: &Namespace, limits: Limits) -> Opened {
+        let reference = Reference::open(&self.world, namespace, limits);
+        Ok(Arc::new(reference.behind(Link::to(address, self.world.fault))))
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Some(TIMEOUT)
+    }
+}
+
+/// A server whose store is the maps: they outlive it.
+struct Own {
+    fault: Fault,
+    server: Mutex<Option<Arc<LazyLock<Server>>>>,
+}
+
+#[async_trait]
+impl OwnServer for Own {
+    async fn start(&self) -> Result<Arc<dyn Subject>, ServerError> {
+        let maps = Maps::new(self.fault);
+        *self.server.lock().unwrap() = Some(Arc::clone(&maps.server));
+        Ok(Arc::new(maps))
+    }
+
+    async fn kill(&self) -> Result<(), ServerError> {
+        self.server.lock().unwrap().as_ref().unwrap().kill();
+        Ok(())
+    }
+
+    async fn restart(&self) -> Result<(), ServerError> {
+        self.server.lock().unwrap().as_ref().unwrap().restart();
+        Ok(())
     }
 }
 
@@ -37,7 +100,7 @@ impl RawStore for Maps {
         key: &CacheKey,
         damage: Damage,
     ) -> Result<u64, Box<dyn Error + Send + Sync>> {
-        let storage = Reference::open(&self.0, namespace, Limits::default());
+        let storage = Reference::open(&self.world, namespace, Limits::default());
         let record = storage.with(|space| space.records.get(key).cloned().unwrap_or_default());
         let mut variants = record.variants().to_vec();
         let mut changed = 0;
@@ -75,5 +138,20 @@ impl RawStore for Maps {
         let record = Record::from_parts(record.generation(), variants, record.tombstone_until());
         storage.with(|space| space.records.insert(*key, record));
         Ok(changed)
+    }
+
+    fn counts(&self) -> bool {
+        true
+    }
+
+    async fn count(
+        &self,
+        namespace: &Namespace,
+        key: &CacheKey,
+    ) -> Result<u64, Box<dyn Error + Send + Sync>> {
+        let storage = Reference::open(&self.world, namespace, Limits::default());
+        let variants =
+            storage.with(|space| space.records.get(key).map_or(0, |record| record.variants().len()));
+        Ok(variants as u64)
     }
 }
