@@ -7,7 +7,7 @@ use std::{
 use async_trait::async_trait;
 use futures_core::Stream;
 
-use crate::{CacheKey, Result, StoredHead, TagDigest, Variant, VariantId, Version};
+use crate::{CacheKey, Events, Result, StoredHead, TagDigest, Variant, VariantId, Version};
 
 /// What a storage can do beyond the required. What it cannot do is absent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,13 +21,15 @@ pub struct Abilities<'a> {
     pub listing: Option<&'a dyn Listing>,
     /// Recording last use.
     pub touch: Option<&'a dyn Touch>,
+    /// Invalidations from other replicas.
+    pub events: Option<&'a dyn Events>,
 }
 
 impl<'a> Abilities<'a> {
     /// None at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self { leases: None, tags: None, listing: None, touch: None }
+        Self { leases: None, tags: None, listing: None, touch: None, events: None }
     }
 
     /// Adds leases.
@@ -55,6 +57,13 @@ impl<'a> Abilities<'a> {
     #[must_use]
     pub const fn with_touch(mut self, touch: &'a dyn Touch) -> Self {
         self.touch = Some(touch);
+        self
+    }
+
+    /// Adds invalidations from other replicas.
+    #[must_use]
+    pub const fn with_events(mut self, events: &'a dyn Events) -> Self {
+        self.events = Some(events);
         self
     }
 }

@@ -4,6 +4,9 @@ mod ability;
 mod coded;
 mod entry;
 mod error;
+mod event;
+mod event_channel;
+mod event_text;
 mod frame_writer;
 mod head;
 mod id;
@@ -23,6 +26,9 @@ pub use entry::{
     StoredBody, Ticket, Variant,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use event::{Event, EventStream, Events, HEARTBEAT};
+pub use event_channel::{EventSender, event_channel};
+pub use event_text::EventOrigin;
 pub use frame_writer::frame_writer;
 pub use head::{Head, Selector, SelectorDigest};
 pub use id::{BodyId, CacheKey, Epoch, Generation, Namespace, TagDigest, VariantId, Version};
