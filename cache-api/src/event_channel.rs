@@ -53,11 +53,11 @@ impl Shared {
 }
 
 impl EventSender {
-    /// Passes an event on; `false` when nobody reads any more.
-    pub fn send(&self, event: Event) -> bool {
+    /// Passes an event on, if somebody still reads.
+    pub fn send(&self, event: Event) {
         let mut state = self.0.lock();
         if state.reader_gone {
-            return false;
+            return;
         }
         state.push(event);
         let reader = state.reader.take();
@@ -65,7 +65,12 @@ impl EventSender {
         if let Some(reader) = reader {
             reader.wake();
         }
-        true
+    }
+
+    /// Whether nobody reads any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.lock().reader_gone
     }
 
     /// Ends the stream: events may have been missed. What the reader did not fetch goes, since this says more.
@@ -183,9 +188,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn expect(stream: &mut EventStream, expected: Event) {
+    fn expect(stream: &mut EventStream, expected: &Event) {
         match next(stream) {
-            Poll::Ready(Some(Ok(event))) => assert_eq!(event, expected),
+            Poll::Ready(Some(Ok(event))) => assert_eq!(event, *expected),
             other => panic!("{other:?} in place of {expected:?}"),
         }
     }
@@ -195,11 +200,11 @@ mod tests {
         let (sender, mut stream) = event_channel();
         assert!(next(&mut stream).is_pending());
         for event in [Event::Heartbeat, Event::Heartbeat, changed(1), Event::Heartbeat] {
-            assert!(sender.send(event));
+            sender.send(event);
         }
-        expect(&mut stream, Event::Heartbeat);
-        expect(&mut stream, changed(1));
-        expect(&mut stream, Event::Heartbeat);
+        expect(&mut stream, &Event::Heartbeat);
+        expect(&mut stream, &changed(1));
+        expect(&mut stream, &Event::Heartbeat);
         assert!(next(&mut stream).is_pending());
     }
 
@@ -210,17 +215,17 @@ mod tests {
             sender.send(changed(1));
         }
         assert!(sender.0.lock().queue.len() <= CAPACITY);
-        expect(&mut stream, Event::Cleared);
-        expect(&mut stream, changed(1));
+        expect(&mut stream, &Event::Cleared);
+        expect(&mut stream, &changed(1));
         let tags: Arc<[TagDigest]> = vec![TagDigest::from_bytes([1; 16]); CAPACITY].into();
         sender.send(Event::Purged(tags));
-        expect(&mut stream, Event::Cleared);
+        expect(&mut stream, &Event::Cleared);
         // A clear says all that was waiting.
         sender.send(changed(1));
         sender.send(Event::Cleared);
         sender.send(changed(2));
-        expect(&mut stream, Event::Cleared);
-        expect(&mut stream, changed(2));
+        expect(&mut stream, &Event::Cleared);
+        expect(&mut stream, &changed(2));
         assert_eq!(sender.0.lock().held, 0);
     }
 
@@ -247,6 +252,7 @@ mod tests {
         drop(stream);
         assert!(closed.as_mut().poll(&mut context).is_ready());
         drop(closed);
-        assert!(!sender.send(changed(1)));
+        sender.send(changed(1));
+        assert!(sender.is_closed() && sender.0.lock().queue.is_empty());
     }
 }

@@ -43,6 +43,7 @@ impl Need {
     pub(crate) const TAGS: Self = Self::Ability(Ability::Tags);
     pub(crate) const LISTING: Self = Self::Ability(Ability::Listing);
     pub(crate) const TOUCH: Self = Self::Ability(Ability::Touch);
+    pub(crate) const EVENTS: Self = Self::Ability(Ability::Events);
 
     /// Why cases that need it are left out.
     pub(crate) fn lack(self) -> &'static str {
@@ -51,6 +52,7 @@ impl Need {
             Self::Ability(Ability::Tags) => "it has no tags",
             Self::Ability(Ability::Listing) => "it has no listing",
             Self::Ability(Ability::Touch) => "it records no uses",
+            Self::Ability(Ability::Events) => "it has no events",
             Self::Shared => "its stores are not shared",
             Self::Persistent => "its stores do not outlive it",
             Self::Raw => "nobody else can get at its store",

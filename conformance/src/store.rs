@@ -6,9 +6,9 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use cache_api::{
-    Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Error, Frame, INLINE_MAX, InlineBody,
-    Leases, Listing, Place, Refusal, Resource, Result, Serializer, Storage, StoredBody, StoredHead, Tags,
-    Ticket, Touch, Variant, VariantId, Version,
+    Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Error, Events, Frame, INLINE_MAX,
+    InlineBody, Leases, Listing, Place, Refusal, Resource, Result, Serializer, Storage, StoredBody,
+    StoredHead, Tags, Ticket, Touch, Variant, VariantId, Version,
 };
 
 use crate::{
@@ -269,6 +269,10 @@ impl Store {
 
     pub(crate) fn touch(&self) -> Outcome<&dyn Touch> {
         self.storage.abilities().touch.ok_or_else(|| lacks("touch"))
+    }
+
+    pub(crate) fn events(&self) -> Outcome<&dyn Events> {
+        self.storage.abilities().events.ok_or_else(|| lacks("events"))
     }
 }
 

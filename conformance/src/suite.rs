@@ -57,6 +57,8 @@ pub enum Ability {
     Listing,
     /// [`Touch`](cache_api::Touch).
     Touch,
+    /// [`Events`](cache_api::Events).
+    Events,
 }
 
 impl std::fmt::Debug for Suite {
@@ -86,7 +88,8 @@ impl Suite {
         Self { name, plan: Arc::new(plan) }
     }
 
-    /// Two storages opened on one namespace see one store, as two replicas do. Adds the group `two_handles`.
+    /// Two storages opened on one namespace see one store, as two replicas do. Adds the groups `two_handles` and
+    /// `events`.
     pub fn shared(self) -> Self {
         self.with(|plan| plan.shared = true)
     }

@@ -20,6 +20,6 @@ impl Subject for Map {
 }
 
 fn main() -> ExitCode {
-    let abilities = [Ability::Leases, Ability::Tags, Ability::Listing, Ability::Touch];
+    let abilities = [Ability::Leases, Ability::Tags, Ability::Listing, Ability::Touch, Ability::Events];
     abilities.into_iter().fold(Suite::new("map", Map), Suite::without).run()
 }

@@ -37,6 +37,7 @@ async fn declares_its_abilities(bench: Bench) -> Outcome {
         (Ability::Tags, found.tags.is_some()),
         (Ability::Listing, found.listing.is_some()),
         (Ability::Touch, found.touch.is_some()),
+        (Ability::Events, found.events.is_some()),
     ] {
         ensure_eq!(has, bench.declares(ability), "whether the storage has the ability {ability:?}");
     }

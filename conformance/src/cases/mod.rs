@@ -5,6 +5,7 @@ use crate::case::Case;
 mod bodies;
 mod cancellation;
 mod contract;
+mod events;
 mod expiry;
 mod garbage;
 mod heads;
@@ -52,6 +53,7 @@ const GROUPS: &[&[Case]] = &[
     two_handles::CASES,
     memory::CASES,
     outage::CASES,
+    events::CASES,
 ];
 
 /// All cases in the order of their groups.

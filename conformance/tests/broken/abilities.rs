@@ -93,6 +93,7 @@ impl Tags for Reference {
             let epoch = Epoch::random()?;
             self.with(|space| space.epoch = epoch);
         }
+        self.tell_purged(tags);
         purged
     }
 }
@@ -163,7 +164,9 @@ impl Listing for Reference {
             }
             return Ok(total);
         }
-        self.with(clear)
+        let cleared = self.with(clear);
+        self.tell_removed(&Event::Cleared);
+        cleared
     }
 
     async fn sweep(&self, now: SystemTime) -> Result<Swept> {

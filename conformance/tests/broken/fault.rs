@@ -117,4 +117,12 @@ pub(crate) enum Fault {
     WaitsForAnswers,
     /// A server that does not answer is an error like any other.
     GivesUpForGood,
+    /// Of removals nobody hears.
+    TellsNoRemovals,
+    /// What happens in one namespace all hear of.
+    TellsOtherNamespaces,
+    /// A storage hears of what it does itself.
+    TellsItself,
+    /// A commit is told of before it happens.
+    TellsTooEarly,
 }

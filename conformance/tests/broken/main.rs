@@ -5,6 +5,7 @@
 
 mod abilities;
 mod bend;
+mod events;
 mod fault;
 mod reference;
 mod subject;
@@ -42,6 +43,18 @@ fn one_that_never_answers_fails() {
 fn one_that_deletes_nothing_fails() {
     let report = suite(Fault::Sound).native_expiry().run_quiet(|case| case == "expiry::by_the_server_itself");
     assert!(report.has_failed("expiry::by_the_server_itself"), "{report}");
+}
+
+/// What never comes is waited for as long as the patience lasts.
+#[test]
+fn one_that_tells_no_removals_fails() {
+    let patience = std::time::Duration::from_secs(3);
+    let report =
+        suite(Fault::TellsNoRemovals).patience(patience).run_quiet(|case| case.starts_with("events::"));
+    for case in ["events::removal", "events::removal_of_absent", "events::removal_of_a_version"] {
+        assert!(report.has_failed(case), "{case}: {report}");
+    }
+    assert!(!report.has_failed("events::commit"), "{report}");
 }
 
 /// Runs the groups of these cases and expects each of the cases to fail.
@@ -127,6 +140,9 @@ broken! {
         ["races::commit_during_removal_by_tag", "two_handles::commit_during_removal_by_tag"],
     sweeps_in_two_steps: SweepsInTwoSteps => ["races::commit_during_sweep"],
     leaves_retired: LeavesRetired => ["writers::repeated_commit_after_version_removal"],
+    tells_other_namespaces: TellsOtherNamespaces => ["events::another_namespace"],
+    tells_itself: TellsItself => ["events::own_changes"],
+    tells_too_early: TellsTooEarly => ["events::commit"],
     forgets_removal_on_reopen: ForgetsRemovalOnReopen => ["persistence::removal_before_reopening"],
     keys_as_text: KeysAsText => ["hostile::keys", "hostile::listed_and_cleared"],
     keys_end_at_nul: KeysEndAtNul => ["hostile::keys"],

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use cache_api::*;
 use tokio::{sync::Semaphore, task::yield_now};
 
-use crate::{fault::Fault, wire::Link};
+use crate::{events::Listeners, fault::Fault, wire::Link};
 
 /// What all storages of a process share.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(crate) struct World {
     pub(crate) fault: Fault,
     spaces: Mutex<HashMap<Namespace, Space>>,
     writers: Arc<Semaphore>,
+    pub(crate) listeners: Listeners,
 }
 
 /// One namespace.
@@ -50,12 +51,14 @@ pub(crate) struct Reference {
     pub(crate) limits: Limits,
     /// What each operation needs an answer from, if anything.
     link: Option<Arc<Link>>,
+    /// Tells this storage and its clones from others.
+    pub(crate) origin: u64,
 }
 
 impl World {
     pub(crate) fn new(fault: Fault) -> Arc<Self> {
         let writers = Arc::new(Semaphore::new(if fault == Fault::FewWriters { 4 } else { 10_000 }));
-        Arc::new(Self { fault, spaces: Mutex::default(), writers })
+        Arc::new(Self { fault, spaces: Mutex::default(), writers, listeners: Listeners::default() })
     }
 
     pub(crate) fn spaces(&self) -> MutexGuard<'_, HashMap<Namespace, Space>> {
@@ -90,7 +93,8 @@ impl Space {
 
 impl Reference {
     pub(crate) fn open(world: &Arc<World>, namespace: &Namespace, limits: Limits) -> Self {
-        let storage = Self { world: Arc::clone(world), namespace: namespace.clone(), limits, link: None };
+        let origin = world.listeners.new_origin();
+        let storage = Self { world: Arc::clone(world), namespace: namespace.clone(), limits, link: None, origin };
         if storage.has(Fault::ForgetsRemovalOnReopen) {
             storage.with(|space| {
                 for record in space.records.values_mut() {
@@ -316,7 +320,13 @@ impl Storage for Reference {
             Change::Put(body) => body.id(),
             Change::Keep(version) => version.body,
         };
-        match self.world.fault {
+        if self.has(Fault::TellsTooEarly) {
+            self.tell(&Event::Changed(key));
+            for _ in 0..20 {
+                yield_now().await;
+            }
+        }
+        let committed = match self.world.fault {
             Fault::LosesUpdates => {
                 let before = self.with(|space| space.records.get(&key).cloned().unwrap_or_default());
                 yield_now().await;
@@ -361,13 +371,15 @@ impl Storage for Reference {
                 self.apply(space, &ticket, entry, change, now)
             }),
             _ => self.with(|space| self.apply(space, &ticket, entry, change, now)),
-        }
+        };
+        self.tell_changed(&key, &committed);
+        committed
     }
 
     async fn remove(&self, key: &CacheKey, only: Option<Version>, now: SystemTime) -> Result<u64> {
         self.reach(1, 1).await?;
         yield_now().await;
-        self.with(|space| {
+        let removed = self.with(|space| {
             if self.has(Fault::ForgetsRemovalOfAbsent) && !space.records.contains_key(key) {
                 return Ok(0);
             }
@@ -385,15 +397,18 @@ impl Storage for Reference {
                 space.bodies.retain(|_, kept| kept.used || kept.drop_at > now);
             }
             Ok(count)
-        })
+        });
+        self.tell_removed(&Event::Changed(*key));
+        removed
     }
 
     fn abilities(&self) -> Abilities<'_> {
-        let all = Abilities::none().with_leases(self).with_tags(self).with_listing(self);
+        let all = Abilities::none().with_leases(self).with_tags(self).with_listing(self).with_events(self);
         if self.has(Fault::ForgetsAbility) { all } else { all.with_touch(self) }
     }
 
     async fn close(&self) -> Result<()> {
+        self.stop_listening();
         Ok(())
     }
 }
