@@ -1,6 +1,12 @@
 //! Events as text: a version, the origin, and a word for each event.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use crate::{CacheKey, Error, ErrorKind, Event, Result, TagDigest};
 
@@ -34,6 +40,14 @@ impl EventOrigin {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|e| Error::new(ErrorKind::Other, "random").with_source(e))?;
         Ok(Self(bytes))
+    }
+
+    /// Yet another one, as for another storage over the same connections.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        Self(u64::from_be_bytes(self.0).wrapping_add(count).to_be_bytes())
     }
 
     /// The events as messages of ASCII text, each of at most `max` bytes (128 at least). Heartbeats are left
@@ -165,6 +179,14 @@ mod tests {
         assert!(HERE.messages(&[Event::Heartbeat], 128).is_empty());
         let many: usize = HERE.messages(&[tags(200)], 7999).iter().map(String::len).sum();
         assert!(many > 200 * 32, "{many}");
+    }
+
+    #[test]
+    fn no_two_are_the_same() {
+        let mut seen = std::collections::HashSet::from([HERE.0]);
+        for _ in 0..100 {
+            assert!(seen.insert(HERE.another().0));
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use cache_api::{
-    Body, Change, Committed, Entry, ErrorKind, INLINE_MAX, MAX_VARIANTS, Refusal, Result, Ticket, Version,
+    Body, Change, Committed, Entry, ErrorKind, Event, INLINE_MAX, MAX_VARIANTS, Refusal, Result, Ticket,
+    Version,
 };
 
 use crate::{
@@ -69,7 +70,9 @@ pub(crate) async fn commit(
         .arg(millis(new.limit))
         .arg(tag_list(&entry.tags))
         .arg(head.clone())
-        .arg(new.inline);
+        .arg(new.inline)
+        .arg(inner.keys.events())
+        .arg(inner.message(&Event::Changed(entry.key)));
     let answer = array(inner.run(call, "commit").await?);
     let refused = match text(answer.first()) {
         b"stored" => {

@@ -1,18 +1,14 @@
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use cache_api::{ErrorKind, Limits, Namespace, Result};
+use cache_api::{ErrorKind, EventOrigin, Limits, Namespace, Result};
 use redis::{Client, aio::ConnectionLike, cluster::ClusterClient};
+use tokio::sync::watch;
 
 use crate::{
     RedisStorage,
-    connect::{Server, Target},
+    connect::{Server, Target, Way},
     error::{config, error},
-    link::{Link, Shared},
+    link::Shared,
     schema::Keys,
     storage::Inner,
     url,
@@ -91,7 +87,7 @@ impl RedisStorageBuilder {
     /// [`ClusterConnection`](redis::cluster_async::ClusterConnection), or whatever else its clones share.
     ///
     /// Its time limits and its way to connect again are its own; that it must lead to a primary is the user's
-    /// affair.
+    /// affair. It cannot listen: the storage has no [events](cache_api::Events), while others hear of its changes.
     pub fn connection(mut self, connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
         self.target = Target::Given(Arc::new(Shared(connection)));
         self
@@ -104,6 +100,9 @@ impl RedisStorageBuilder {
     }
 
     /// Works over a cluster client of the user's own, with its time limits.
+    ///
+    /// It can [listen](cache_api::Events) if it was built with
+    /// [`ProtocolVersion::RESP3`](redis::ProtocolVersion::RESP3).
     pub fn cluster_client(mut self, client: ClusterClient) -> Self {
         self.target = Target::Cluster(Box::new(client));
         self
@@ -200,9 +199,10 @@ impl RedisStorageBuilder {
                 self.prefix
             )));
         }
-        let (link, place) = self.connect().await?;
+        let (Way { link, channel }, place) = self.connect().await?;
         let inner = Inner {
             link,
+            channel,
             place: place.into(),
             keys: Keys::new(&self.prefix, &self.namespace),
             prefix: self.prefix.into(),
@@ -210,7 +210,9 @@ impl RedisStorageBuilder {
             limits: self.limits,
             skew: self.clock_skew,
             max_entry_size: self.max_entry_size,
-            closed: AtomicBool::new(false),
+            connect_timeout: self.connect_timeout,
+            origin: EventOrigin::random()?,
+            closed: watch::Sender::new(false),
         };
         let storage = RedisStorage { inner: Arc::new(inner) };
         if !self.lazy {
@@ -219,16 +221,19 @@ impl RedisStorageBuilder {
         Ok(storage)
     }
 
-    async fn connect(&self) -> Result<(Arc<dyn Link>, String)> {
+    async fn connect(&self) -> Result<(Way, String)> {
         match &self.target {
             Target::Unset => Err(error(ErrorKind::Config, "connect")
                 .with_message("no server is named: give the builder a URL, a client or a connection")),
-            Target::Given(link) => Ok((Arc::clone(link), "own connection".to_owned())),
+            Target::Given(link) => {
+                Ok((Way { link: Arc::clone(link), channel: None }, "own connection".to_owned()))
+            }
             Target::Client(client) => {
                 Ok((self.manage(Client::clone(client)).await?, "own client".to_owned()))
             }
             Target::Cluster(client) => {
-                Ok((self.cluster(ClusterClient::clone(client)), "own cluster client".to_owned()))
+                let (client, listener) = (ClusterClient::clone(client), ClusterClient::clone(client));
+                Ok((self.cluster(client, listener), "own cluster client".to_owned()))
             }
             Target::Server(server) => Ok((self.server(server).await?, server.to_string())),
         }

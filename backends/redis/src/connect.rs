@@ -2,7 +2,7 @@ use std::{fmt, fs, path::Path, sync::Arc};
 
 use cache_api::Result;
 use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion,
     RedisConnectionInfo, TlsCertificates, TlsMode,
     aio::{ConnectionManager, ConnectionManagerConfig},
     cluster::{ClusterClient, ClusterClientBuilder},
@@ -11,6 +11,7 @@ use redis::{
 
 use crate::{
     RedisStorageBuilder,
+    channel::Channel,
     error::{config, failed},
     link::{Cluster, Link, Shared},
     sentinel::Sentinel,
@@ -24,6 +25,12 @@ pub(crate) enum Target {
     Client(Box<Client>),
     Cluster(Box<ClusterClient>),
     Server(Server),
+}
+
+/// What connecting brings.
+pub(crate) struct Way {
+    pub(crate) link: Arc<dyn Link>,
+    pub(crate) channel: Option<Arc<dyn Channel>>,
 }
 
 /// What a URL names.
@@ -102,7 +109,7 @@ fn choose_cryptography() {
 }
 
 impl RedisStorageBuilder {
-    pub(crate) async fn server(&self, server: &Server) -> Result<Arc<dyn Link>> {
+    pub(crate) async fn server(&self, server: &Server) -> Result<Way> {
         if server.tls {
             choose_cryptography();
         } else if self.tls.ca.is_some() || self.tls.identity.is_some() {
@@ -126,14 +133,21 @@ impl RedisStorageBuilder {
                     let info = address.into_connection_info().map_err(invalid)?;
                     nodes.push(info.set_redis_settings(server.settings()));
                 }
-                let mut builder = ClusterClientBuilder::new(nodes)
-                    .connection_timeout(self.connect_timeout)
-                    .response_timeout(self.timeout)
-                    .overall_response_timeout(Some(self.timeout.saturating_mul(2)));
-                if let Some(certificates) = self.certificates()? {
-                    builder = builder.certs(certificates);
-                }
-                Ok(self.cluster(builder.build().map_err(invalid)?))
+                let certificates = self.certificates()?;
+                let build = |protocol| {
+                    let builder = ClusterClientBuilder::new(nodes.iter().cloned())
+                        .connection_timeout(self.connect_timeout)
+                        .response_timeout(self.timeout)
+                        .overall_response_timeout(Some(self.timeout.saturating_mul(2)))
+                        .use_protocol(protocol);
+                    match certificates.clone() {
+                        Some(certificates) => builder.certs(certificates),
+                        None => builder,
+                    }
+                    .build()
+                    .map_err(invalid)
+                };
+                Ok(self.cluster(build(ProtocolVersion::RESP2)?, build(ProtocolVersion::RESP3)?))
             }
             Kind::Sentinel { master, username, password } => {
                 let new = SentinelClientBuilder::new(server.addresses(), master, SentinelServerType::Master);
@@ -163,13 +177,15 @@ impl RedisStorageBuilder {
                 let timeouts = AsyncConnectionConfig::new()
                     .set_connection_timeout(Some(self.connect_timeout))
                     .set_response_timeout(Some(self.timeout));
-                Ok(Arc::new(Sentinel::new(builder.build().map_err(invalid)?, timeouts)))
+                let sentinel = Arc::new(Sentinel::new(builder.build().map_err(invalid)?, timeouts));
+                Ok(Way { link: Arc::<Sentinel>::clone(&sentinel), channel: Some(sentinel) })
             }
         }
     }
 
     /// One connection, made anew when it breaks.
-    pub(crate) async fn manage(&self, client: Client) -> Result<Arc<dyn Link>> {
+    pub(crate) async fn manage(&self, client: Client) -> Result<Way> {
+        let channel: Arc<dyn Channel> = Arc::new(client.clone());
         // An operation does not wait for many attempts: it fails, and the next tries again.
         let settings = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
@@ -180,11 +196,14 @@ impl RedisStorageBuilder {
         } else {
             ConnectionManager::new_with_config(client, settings).await
         };
-        Ok(Arc::new(Shared(manager.map_err(|cause| failed("connect", cause))?)))
+        let link = Arc::new(Shared(manager.map_err(|cause| failed("connect", cause))?));
+        Ok(Way { link, channel: Some(channel) })
     }
 
-    pub(crate) fn cluster(&self, client: ClusterClient) -> Arc<dyn Link> {
-        Arc::new(Cluster::new(client, self.connect_timeout.saturating_mul(2)))
+    /// One client to work with, and one to listen by.
+    pub(crate) fn cluster(&self, client: ClusterClient, listener: ClusterClient) -> Way {
+        let link = Arc::new(Cluster::new(client, self.connect_timeout.saturating_mul(2)));
+        Way { link, channel: Some(Arc::new(listener)) }
     }
 
     fn certificates(&self) -> Result<Option<TlsCertificates>> {

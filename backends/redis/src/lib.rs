@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod bodies;
+mod channel;
 mod commit;
 mod config;
 mod connect;
 mod error;
+mod events;
 mod leases;
 mod link;
 mod listing;

@@ -1,7 +1,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{Cmd, RedisResult, Value, aio::ConnectionLike, cluster::ClusterClient};
+use redis::{
+    Cmd, RedisResult, Value,
+    aio::ConnectionLike,
+    cluster::ClusterClient,
+    cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo},
+};
 use tokio::sync::OnceCell;
 
 /// A way to the server, or to the servers: one connection, or as many as there are, which mend themselves.
@@ -9,6 +15,17 @@ use tokio::sync::OnceCell;
 pub(crate) trait Link: Send + Sync {
     /// Sends one command, and waits for its answer.
     async fn call(&self, command: &Cmd) -> RedisResult<Value>;
+
+    /// Publishes something from every primary; returns how many there are.
+    async fn publish_everywhere(&self, channel: &str, message: &str) -> RedisResult<usize> {
+        self.call(&publish(channel, message)).await.map(|_| 1)
+    }
+}
+
+pub(crate) fn publish(channel: &str, message: &str) -> Cmd {
+    let mut publish = redis::cmd("PUBLISH");
+    publish.arg(channel).arg(message);
+    publish
 }
 
 /// A connection that many use at once: each on a clone of its own, over one socket.
@@ -24,7 +41,7 @@ impl<C: ConnectionLike + Clone + Send + Sync> Link for Shared<C> {
 /// A cluster, connected to with the first command.
 pub(crate) struct Cluster {
     client: ClusterClient,
-    connection: OnceCell<redis::cluster_async::ClusterConnection>,
+    connection: OnceCell<ClusterConnection>,
     patience: Duration,
 }
 
@@ -33,17 +50,34 @@ impl Cluster {
     pub(crate) fn new(client: ClusterClient, patience: Duration) -> Self {
         Self { client, connection: OnceCell::new(), patience }
     }
-}
 
-#[async_trait]
-impl Link for Cluster {
-    async fn call(&self, command: &Cmd) -> RedisResult<Value> {
+    async fn connection(&self) -> RedisResult<ClusterConnection> {
         let connect = self.connection.get_or_try_init(|| async {
             match tokio::time::timeout(self.patience, self.client.get_async_connection()).await {
                 Ok(connection) => connection,
                 Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
             }
         });
-        command.query_async(&mut connect.await?.clone()).await
+        connect.await.cloned()
+    }
+}
+
+#[async_trait]
+impl Link for Cluster {
+    async fn call(&self, command: &Cmd) -> RedisResult<Value> {
+        command.query_async(&mut self.connection().await?).await
+    }
+
+    async fn publish_everywhere(&self, channel: &str, message: &str) -> RedisResult<usize> {
+        let primaries = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        let mut connection = self.connection().await?;
+        match connection.route_command(publish(channel, message), primaries).await? {
+            Value::Map(answers) => {
+                let count = answers.len();
+                answers.into_iter().try_for_each(|(_, answer)| answer.extract_error().map(drop))?;
+                Ok(count)
+            }
+            answer => answer.extract_error().map(|_| 1),
+        }
     }
 }

@@ -1,7 +1,9 @@
 use std::{collections::VecDeque, time::SystemTime};
 
 use async_trait::async_trait;
-use cache_api::{CacheKey, Epoch, Filter, Found, FoundStream, Listing, Result, Swept, Totals, Variant};
+use cache_api::{
+    CacheKey, Epoch, Event, Filter, Found, FoundStream, Listing, Result, Swept, Totals, Variant,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use redis::Value;
 
@@ -48,7 +50,12 @@ impl Listing for RedisStorage {
         let inner = &*self.inner;
         let shards = stream::iter(inner.keys.all());
         let gone = shards.map(|shard| async move { inner.clear_shard(&shard, now).await });
-        gone.buffer_unordered(SHARDS_AT_ONCE).try_fold(0, async |sum, gone| Ok(sum + gone)).await
+        let gone = gone.buffer_unordered(SHARDS_AT_ONCE);
+        let gone = gone.try_fold(0, async |sum, gone| Ok(sum + gone)).await;
+        // Of what a clear that failed has done, too.
+        let told = inner.publish("clear", &Event::Cleared).await;
+        let gone = gone?;
+        told.map(|()| gone)
     }
 
     async fn sweep(&self, now: SystemTime) -> Result<Swept> {

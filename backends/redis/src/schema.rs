@@ -1,4 +1,4 @@
-//! Names of keys.
+//! Names of keys and channels.
 //!
 //! All keys of a resource have one hash tag, `{PREFIX:NAMESPACE:SHARD}`, so that they lie in one slot of a
 //! cluster and a script can take them all at once. Neither a prefix nor a namespace contains a colon at its end
@@ -34,6 +34,16 @@ impl Keys {
     /// The shard of a resource.
     pub(crate) fn of(&self, key: &CacheKey) -> Shard {
         self.shard(shard_number(key))
+    }
+
+    /// The channel of what happens in the namespace.
+    pub(crate) fn events(&self) -> String {
+        format!("{{{}}}:events", self.base)
+    }
+
+    /// A channel by which one subscription talks to itself. In a cluster it is one node's, as the other.
+    pub(crate) fn echo(&self, subscription: &str) -> String {
+        format!("{{{}}}:events:{subscription}", self.base)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = Shard> + '_ {

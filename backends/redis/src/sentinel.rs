@@ -7,7 +7,10 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
-use crate::link::Link;
+use crate::{
+    channel::{Channel, Messages},
+    link::Link,
+};
 
 /// The master that sentinels name; after a failure they are asked again.
 pub(crate) struct Sentinel {
@@ -60,6 +63,14 @@ impl Link for Sentinel {
             }
             reply => reply,
         }
+    }
+}
+
+#[async_trait]
+impl Channel for Sentinel {
+    async fn listen(&self, channels: &[String]) -> RedisResult<Messages> {
+        let master = self.client.lock().await.async_get_client().await?;
+        master.listen(channels).await
     }
 }
 

@@ -1,22 +1,23 @@
 use std::{
     fmt,
     ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use cache_api::{
-    Abilities, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, ErrorKind, Frame, Generation,
-    INLINE_MAX, INLINE_TOTAL, Limits, Namespace, Resource, Result, Storage, Ticket, Version,
+    Abilities, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, ErrorKind, Event, EventOrigin,
+    Frame, Generation, INLINE_MAX, INLINE_TOTAL, Limits, Namespace, Resource, Result, Storage, Ticket,
+    Version,
 };
 use redis::Value;
+use tokio::sync::watch;
 
 use crate::{
-    RedisStorageBuilder, bodies, commit,
+    RedisStorageBuilder, bodies,
+    channel::Channel,
+    commit,
     error::error,
     link::Link,
     reply::{array, bytes, duration_millis, epoch, millis, number, text, unexpected, variant},
@@ -44,6 +45,8 @@ pub struct RedisStorage {
 
 pub(crate) struct Inner {
     pub(crate) link: Arc<dyn Link>,
+    /// How to listen; nothing over a connection of the user's own.
+    pub(crate) channel: Option<Arc<dyn Channel>>,
     /// Where it is, for logs: never with a user name or a password.
     pub(crate) place: Arc<str>,
     pub(crate) keys: Keys,
@@ -52,7 +55,9 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) skew: Duration,
     pub(crate) max_entry_size: Option<u64>,
-    pub(crate) closed: AtomicBool,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) origin: EventOrigin,
+    pub(crate) closed: watch::Sender<bool>,
 }
 
 impl RedisStorage {
@@ -72,9 +77,12 @@ impl RedisStorage {
     /// Another namespace over the same connections, with the same settings. Each is closed by itself.
     #[must_use]
     pub fn in_namespace(&self, namespace: Namespace) -> Self {
-        let Inner { link, place, prefix, limits, skew, max_entry_size, .. } = &*self.inner;
+        let Inner {
+            link, channel, place, prefix, limits, skew, max_entry_size, connect_timeout, origin, ..
+        } = &*self.inner;
         let inner = Inner {
             link: Arc::clone(link),
+            channel: channel.clone(),
             place: Arc::clone(place),
             keys: Keys::new(prefix, &namespace),
             prefix: Arc::clone(prefix),
@@ -82,7 +90,9 @@ impl RedisStorage {
             limits: *limits,
             skew: *skew,
             max_entry_size: *max_entry_size,
-            closed: AtomicBool::new(false),
+            connect_timeout: *connect_timeout,
+            origin: origin.another(),
+            closed: watch::Sender::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -92,7 +102,8 @@ impl RedisStorage {
         let inner = &*self.inner;
         let id = hex(Epoch::random()?.as_bytes());
         let shard = inner.keys.shard(0);
-        let call = Call::new(&PROBE, [shard.probe(&format!("{id}h")), shard.probe(&format!("{id}z"))]);
+        let call = Call::new(&PROBE, [shard.probe(&format!("{id}h")), shard.probe(&format!("{id}z"))])
+            .arg(inner.keys.echo(&id));
         call.run(&*inner.link, "connect").await.map(drop)
     }
 }
@@ -165,15 +176,17 @@ impl Storage for RedisStorage {
             Some(version) => call.arg(version.body.to_string()).arg(u64::from(version.head)),
             None => call.arg("").arg(""),
         };
+        let call = call.arg(inner.keys.events()).arg(inner.message(&Event::Changed(*key)));
         number(Some(&inner.run(call, "remove").await?)).ok_or_else(|| unexpected("remove"))
     }
 
     fn abilities(&self) -> Abilities<'_> {
-        Abilities::none().with_leases(self).with_tags(self).with_listing(self).with_touch(self)
+        let all = Abilities::none().with_leases(self).with_tags(self).with_listing(self).with_touch(self);
+        if self.inner.channel.is_some() { all.with_events(self) } else { all }
     }
 
     async fn close(&self) -> Result<()> {
-        self.inner.closed.store(true, Ordering::Release);
+        self.inner.closed.send_replace(true);
         Ok(())
     }
 }
@@ -188,10 +201,12 @@ fn found(parts: &mut [Value]) -> Option<cache_api::Variant> {
 
 impl Inner {
     pub(crate) async fn run(&self, call: Call, operation: &'static str) -> Result<Value> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(error(ErrorKind::Closed, operation));
-        }
+        self.open_for(operation)?;
         call.run(&*self.link, operation).await
+    }
+
+    pub(crate) fn open_for(&self, operation: &'static str) -> Result<()> {
+        if *self.closed.borrow() { Err(error(ErrorKind::Closed, operation)) } else { Ok(()) }
     }
 
     /// What the scripts need to name keys they find.

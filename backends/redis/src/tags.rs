@@ -1,12 +1,12 @@
 //! Purging by tag: first the marks, shard by shard, then what has the tags, in pages.
 //!
 //! In each shard the first script marks the tags: from then on a commit with one of them is refused when its
-//! lookup was earlier. The purge is acknowledged when all shards are through.
+//! lookup was earlier. Others hear of it when all shards are through, and then the purge is acknowledged.
 
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cache_api::{Result, TagDigest, Tags};
+use cache_api::{Event, Result, TagDigest, Tags};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
@@ -31,12 +31,16 @@ impl Tags for RedisStorage {
     async fn purge(&self, tags: &[TagDigest], now: SystemTime) -> Result<u64> {
         let inner = &*self.inner;
         let mut purged = 0;
-        for tags in tags.chunks(TAGS_AT_ONCE) {
-            let tags = &*tag_list(tags);
+        for part in tags.chunks(TAGS_AT_ONCE) {
+            let tags = &*tag_list(part);
             let shards = stream::iter(inner.keys.all());
             let live = shards.map(|shard| async move { inner.purge_shard(&shard, tags, now).await });
             let live = live.buffer_unordered(SHARDS_AT_ONCE);
-            purged += live.try_fold(0, async |sum, live| Ok(sum + live)).await?;
+            let live = live.try_fold(0, async |sum, live| Ok(sum + live)).await;
+            // Of what a purge that failed has done, too.
+            let told = inner.publish("purge", &Event::Purged(part.into())).await;
+            purged += live?;
+            told?;
         }
         Ok(purged)
     }

@@ -127,6 +127,7 @@ async fn acl_user() {
         let used = cache_api::Use { key: key(2), variant: VariantId::ONLY, at: now };
         abilities.touch.unwrap().touch(&[used], now).await.unwrap();
         abilities.leases.unwrap().acquire(&key(1), Duration::from_secs(1), now).await.unwrap();
+        abilities.events.unwrap().subscribe().await.unwrap();
     }
     // And no more than that: another prefix is none of its business.
     let error = RedisStorage::from_url(&format!("{url}?prefix=other")).await.unwrap_err();
@@ -135,8 +136,10 @@ async fn acl_user() {
 
 async fn missing_permission() {
     let service = own(&Kind::Single);
-    for missing in ["-hset", "-pexpireat", "-zadd", "-evalsha", "-touch", "-rename"] {
-        let words = ["ACL", "SETUSER", "cache", "reset", "on", ">secret", "~*", "+@all", missing];
+    for missing in
+        ["-hset", "-pexpireat", "-zadd", "-evalsha", "-touch", "-rename", "-publish", "resetchannels"]
+    {
+        let words = ["ACL", "SETUSER", "cache", "reset", "on", ">secret", "~*", "&*", "+@all", missing];
         let _: redis::Value = ask(&mut raw(&service).await, &words).await;
         let url = format!("redis://cache:secret@127.0.0.1:{}/", port(&service));
         let error = RedisStorage::from_url(&url).await.unwrap_err();

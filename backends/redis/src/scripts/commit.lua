@@ -7,7 +7,7 @@ local most, epoch, removals, saw = tonumber(ARGV[9]), ARGV[10], tonumber(ARGV[11
 local id, kind, body, counter = ARGV[13], ARGV[14], ARGV[15], ARGV[16]
 local frames, len, stored, dead, limit = tonumber(ARGV[17]), ARGV[18], tonumber(ARGV[19]), tonumber(ARGV[20]),
   tonumber(ARGV[21])
-local tags, head, inline = ARGV[22], ARGV[23], ARGV[24]
+local tags, head, inline, channel, event = ARGV[22], ARGV[23], ARGV[24], ARGV[25], ARGV[26]
 
 local s = state_of(KEYS[2])
 if not s or s.e ~= epoch or removals < s.f then return { 'removed' } end
@@ -37,7 +37,9 @@ else
   end
 end
 
--- From here on it writes. What needs room comes first, so that a full server refuses the whole.
+-- From here on it writes. What needs room comes first, so that a full server refuses the whole; and before that,
+-- what the user may not be allowed. Others hear of it when the script is through.
+redis.call('PUBLISH', channel, event)
 if variants == nil then redis.call('UNLINK', KEYS[1]) end
 mend(KEYS[3], 'zset')
 mend(KEYS[4], 'zset')

@@ -1,6 +1,8 @@
 -- Does once what the storage will do, to find out at once what it may not. KEYS: a hash, a sorted set.
+-- ARGV: a channel that nobody listens to.
 -- The expiry is any far one: both are deleted before the end.
 redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('PUBLISH', ARGV[1], '')
 redis.call('HSET', KEYS[1], 'a', '1', 'b', '2')
 redis.call('HDEL', KEYS[1], 'b')
 redis.call('PEXPIREAT', KEYS[1], '4102444800000')

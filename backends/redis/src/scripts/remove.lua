@@ -3,7 +3,9 @@
 local c = { resources = ARGV[1], bodies = ARGV[2], index = KEYS[3], tagged = KEYS[4], due = KEYS[5],
   gone = tonumber(ARGV[5]), skew = tonumber(ARGV[6]) }
 local key, now, memory, most = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local body, counter = ARGV[9], ARGV[10]
+local body, counter, channel, event = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
+-- Also where nothing is there: others may have a copy of what was.
+redis.call('PUBLISH', channel, event)
 local s = state_of(KEYS[2])
 local variants, _, stale = variants_of(s, KEYS[1])
 local removed = 0
