@@ -33,8 +33,8 @@ pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// that matters, as with a process that dies between a change and its telling, a copy needs a bound of its own.
 #[async_trait]
 pub trait Events: Send + Sync + std::fmt::Debug {
-    /// Listens from now on, over a connection of its own where the store has connections. The first item is an
-    /// [`Event::Heartbeat`].
+    /// Listens from now on, over a connection of its own where the store has connections. An
+    /// [`Event::Heartbeat`] comes at once.
     ///
     /// # Errors
     /// When the channel cannot be opened; nothing is delivered then.

@@ -28,7 +28,7 @@ const HEADER: usize = 1 + 1 + 16;
 /// assert_eq!(here.read(messages[0].as_bytes())?, []);
 /// # Ok::<(), cache_api::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EventOrigin([u8; 8]);
 
 impl EventOrigin {

@@ -16,11 +16,11 @@
 //! ```
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     num::NonZeroU32,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -66,6 +66,16 @@ struct Shared {
     accepted: AtomicU64,
     open: AtomicU64,
     trips: AtomicU64,
+    passed_over: OnceLock<PassedOver>,
+}
+
+/// What begins no round trip, by the bytes that a client sends at a time.
+struct PassedOver(Box<dyn Fn(&[u8]) -> bool + Send + Sync>);
+
+impl fmt::Debug for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PassedOver").finish_non_exhaustive()
+    }
 }
 
 /// What the connections are told while they run.
@@ -102,6 +112,7 @@ impl Proxy {
             accepted: AtomicU64::new(0),
             open: AtomicU64::new(0),
             trips: AtomicU64::new(0),
+            passed_over: OnceLock::new(),
         });
         let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, acceptor })
@@ -170,6 +181,12 @@ impl Proxy {
         self.shared.trips.swap(0, Ordering::SeqCst)
     }
 
+    /// Counts no round trip for what a client says of which this holds: what a storage does beside what it was asked
+    /// for. The first such rule counts, a later one does not.
+    pub fn pass_over(&self, rule: impl Fn(&[u8]) -> bool + Send + Sync + 'static) {
+        let _ = self.shared.passed_over.set(PassedOver(Box::new(rule)));
+    }
+
     fn tell(&self, change: impl FnOnce(&mut Control)) {
         self.shared.control.send_modify(change);
     }
@@ -236,12 +253,13 @@ async fn connection(shared: &Shared, mut client: TcpStream) {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         let answered = AtomicBool::new(true);
-        let asks = || {
-            if answered.swap(false, Ordering::SeqCst) {
+        let asks = |said: &[u8]| {
+            let is_passed_over = shared.passed_over.get().is_some_and(|rule| rule.0(said));
+            if !is_passed_over && answered.swap(false, Ordering::SeqCst) {
                 shared.trips.fetch_add(1, Ordering::SeqCst);
             }
         };
-        let answers = || answered.store(true, Ordering::SeqCst);
+        let answers = |_: &[u8]| answered.store(true, Ordering::SeqCst);
         let both = async {
             tokio::join!(
                 pass(shared, Direction::ToServer, from_client, to_server, asks),
@@ -265,7 +283,7 @@ async fn pass(
     direction: Direction,
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    speaks: impl Fn(),
+    speaks: impl Fn(&[u8]),
 ) -> io::Result<()> {
     let mut control = shared.control.subscribe();
     let counter = shared.counter(direction);
@@ -286,7 +304,7 @@ async fn pass(
         if let Some(rate) = rate {
             tokio::time::sleep(Duration::from_secs(read as u64) / rate.get()).await;
         }
-        speaks();
+        speaks(buffer.get(..read).unwrap_or_default());
         let (passes, cuts) = counter.take(read);
         to.write_all(buffer.get(..passes).unwrap_or_default()).await?;
         counter.passed.fetch_add(passes as u64, Ordering::SeqCst);

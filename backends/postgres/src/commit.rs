@@ -4,8 +4,8 @@
 use std::time::SystemTime;
 
 use cache_api::{
-    Body, BodyId, Change, Committed, Entry, ErrorKind, INLINE_MAX, INLINE_TOTAL, MAX_VARIANTS, Refusal,
-    Result, Ticket, Version,
+    Body, BodyId, CacheKey, Change, Committed, Entry, ErrorKind, INLINE_MAX, INLINE_TOTAL, MAX_VARIANTS,
+    Refusal, Result, Ticket, Version,
 };
 use sqlx::postgres::PgRow;
 
@@ -77,11 +77,30 @@ pub(crate) async fn commit(
             .bind(signed(MAX_VARIANTS))
             .bind(signed(INLINE_TOTAL))
     };
+    let untold = Untold { inner, key: entry.key };
     let rows = inner.run("commit", repeat, statement).await?;
     let body = put_id.or(keep.map(|version| version.body));
     let committed = rows.first().zip(body).and_then(|(row, body)| committed(row, body));
+    if let Some(Committed::Refused(_)) = committed {
+        std::mem::forget(untold);
+    } else {
+        drop(untold);
+    }
     inner.after_write(now).await;
     committed.ok_or_else(|| error(ErrorKind::Other, "commit").with_message("an answer of another release"))
+}
+
+/// A commit that others hear of when this is dropped: it may also have happened when its answer is lost, or
+/// nobody waits for it.
+struct Untold<'a> {
+    inner: &'a Inner,
+    key: CacheKey,
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        self.inner.notices.changed(&self.inner.sender, self.key);
+    }
 }
 
 fn id(body: BodyId) -> Vec<u8> {

@@ -1,12 +1,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use cache_api::{ErrorKind, Limits, Namespace, Result};
+use cache_api::{ErrorKind, EventOrigin, Limits, Namespace, Result};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{
     PostgresStorage,
     connections::Connections,
     error::error,
+    notices::Notices,
     schema::{Schema, check_name},
     url,
 };
@@ -183,7 +184,8 @@ impl PostgresStorageBuilder {
             Server::Pool(pool) => Connections::over(pool, self.prepared_statements),
         };
         let storage = PostgresStorage::new(
-            Arc::new(connections),
+            Notices::new(Arc::new(connections)),
+            EventOrigin::random()?,
             self.schema,
             self.namespace,
             self.limits,

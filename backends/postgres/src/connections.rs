@@ -5,10 +5,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -20,7 +17,7 @@ use sqlx::{
     raw_sql,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep, timeout},
 };
 
@@ -40,7 +37,7 @@ pub(crate) struct Connections {
     source: Source,
     /// Whether statements are prepared under a name, and kept.
     prepared: bool,
-    closed: AtomicBool,
+    closed: watch::Sender<bool>,
 }
 
 enum Source {
@@ -70,11 +67,11 @@ impl Connections {
         // Poolers such as PgBouncer refuse the setting, and no number here has a fraction.
         let options = options.disable_statement_logging().extra_float_digits(None);
         let source = Source::Own(Box::new(Own { options, permits, wait, idle }));
-        Self { source, prepared, closed: AtomicBool::new(false) }
+        Self { source, prepared, closed: watch::Sender::new(false) }
     }
 
     pub(crate) fn over(pool: PgPool, prepared: bool) -> Self {
-        Self { source: Source::Pool(pool), prepared, closed: AtomicBool::new(false) }
+        Self { source: Source::Pool(pool), prepared, closed: watch::Sender::new(false) }
     }
 
     /// Server and database, as they may be shown.
@@ -83,6 +80,24 @@ impl Connections {
             Source::Own(own) => place(&own.options),
             Source::Pool(pool) => place(&pool.connect_options()),
         }
+    }
+
+    /// How to connect, and how long that may take.
+    pub(crate) fn options(&self) -> (PgConnectOptions, Duration) {
+        match &self.source {
+            Source::Own(own) => (own.options.clone(), own.wait),
+            Source::Pool(pool) => ((*pool.connect_options()).clone(), pool.options().get_acquire_timeout()),
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Returns when they are closed.
+    pub(crate) async fn closed(&self) {
+        // The other end is this value: it stands.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
     pub(crate) fn is_prepared(&self) -> bool {
@@ -142,7 +157,7 @@ impl Connections {
 
     /// A connection, for what is more than one statement: it is closed thereafter, unless given back.
     pub(crate) async fn acquire(&self) -> Result<Lent<'_>> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Err(error(ErrorKind::Closed, "connect"));
         }
         match &self.source {
@@ -157,7 +172,7 @@ impl Connections {
 
     /// Closes the connections; a pool that is the user's stays open.
     pub(crate) async fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.send_replace(true);
         if let Source::Own(own) = &self.source {
             own.permits.close();
             for (connection, _) in own.take_idle() {

@@ -1,7 +1,7 @@
 use std::{collections::VecDeque, time::SystemTime};
 
 use async_trait::async_trait;
-use cache_api::{CacheKey, Filter, Found, FoundStream, Listing, Result, Swept, Totals};
+use cache_api::{CacheKey, Event, Filter, Found, FoundStream, Listing, Result, Swept, Totals};
 use futures_util::stream;
 use sqlx::postgres::PgRow;
 
@@ -43,7 +43,11 @@ impl Listing for PostgresStorage {
 
     async fn clear(&self, now: SystemTime) -> Result<u64> {
         let inner = &*self.inner;
-        let clear = || inner.sql(&inner.statements.clear).bind(nanos(now));
+        let payload = inner.sender.payloads(Event::Cleared).concat();
+        let clear = || {
+            let clear = inner.sql(&inner.statements.clear).bind(nanos(now));
+            clear.bind(&*inner.sender.channel).bind(&payload)
+        };
         let live = inner.run("clear", Repeat::Safe, clear).await?;
         // All is out of sight; the rows go now, or with the next sweeps.
         inner.delete_cleared().await;

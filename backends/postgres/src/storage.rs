@@ -10,8 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use cache_api::{
-    Abilities, Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, Frame, Generation,
-    INLINE_TOTAL, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage, Ticket, Version,
+    Abilities, Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, Event, EventOrigin,
+    Frame, Generation, INLINE_TOTAL, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage, Ticket,
+    Version,
 };
 use sqlx::{postgres::PgRow, query};
 use tokio::sync::OnceCell;
@@ -19,6 +20,8 @@ use tokio::sync::OnceCell;
 use crate::{
     PostgresStorageBuilder, bodies, commit,
     connections::{Connections, Repeat},
+    events::channel,
+    notices::{Notices, Sender},
     row::{
         self, HEAD_MAX, INLINE_ENCODED_MAX, INLINE_ENCODED_TOTAL, Query, duration_nanos, get, nanos, signed,
         total,
@@ -36,7 +39,10 @@ pub struct PostgresStorage {
 }
 
 pub(crate) struct Inner {
-    connections: Arc<Connections>,
+    pub(crate) connections: Arc<Connections>,
+    /// Shared, as the connections are.
+    pub(crate) notices: Arc<Notices>,
+    pub(crate) sender: Sender,
     schema: Schema,
     pub(crate) statements: Arc<Statements>,
     /// Whether the schema was found to be ours, and the namespace has its row.
@@ -68,23 +74,34 @@ impl PostgresStorage {
     /// # Errors
     /// When the database cannot be written.
     pub async fn in_namespace(&self, namespace: Namespace) -> Result<Self> {
-        let Inner { connections, schema, limits, max_entry_size, .. } = &*self.inner;
-        let other = Self::new(Arc::clone(connections), schema.clone(), namespace, *limits, *max_entry_size);
+        let Inner { notices, sender, schema, limits, max_entry_size, .. } = &*self.inner;
+        let (notices, origin) = (Arc::clone(notices), sender.origin.another());
+        let other = Self::new(notices, origin, schema.clone(), namespace, *limits, *max_entry_size);
         other.inner.ready().await?;
         Ok(other)
     }
 
     pub(crate) fn new(
-        connections: Arc<Connections>,
+        notices: Arc<Notices>,
+        origin: EventOrigin,
         schema: Schema,
         namespace: Namespace,
         limits: Limits,
         max_entry_size: u64,
     ) -> Self {
         let statements = Arc::new(Statements::in_schema(&schema.name));
-        let (ready, writes) = (OnceCell::new(), AtomicU32::new(0));
-        let inner =
-            Inner { connections, schema, statements, ready, namespace, limits, max_entry_size, writes };
+        let inner = Inner {
+            connections: Arc::clone(notices.connections()),
+            notices,
+            sender: Sender { channel: channel(&schema.name, &namespace), origin },
+            schema,
+            statements,
+            ready: OnceCell::new(),
+            namespace,
+            limits,
+            max_entry_size,
+            writes: AtomicU32::new(0),
+        };
         Self { inner: Arc::new(inner) }
     }
 }
@@ -174,13 +191,15 @@ impl Storage for PostgresStorage {
 
     async fn remove(&self, key: &CacheKey, only: Option<Version>, now: SystemTime) -> Result<u64> {
         let inner = &*self.inner;
-        let key = &key.as_bytes()[..];
+        let payload = inner.sender.payloads(Event::Changed(*key)).concat();
+        let (key, channel) = (&key.as_bytes()[..], &*inner.sender.channel);
         let (now_, gone_at) = (nanos(now), inner.gone_at(now));
         let rows = match &only {
             Some(Version { body, head }) => {
                 let remove = || {
                     let remove = inner.sql(&inner.statements.remove_version).bind(key);
-                    remove.bind(&body.as_bytes()[..]).bind(i64::from(*head)).bind(now_).bind(gone_at)
+                    let remove = remove.bind(&body.as_bytes()[..]).bind(i64::from(*head));
+                    remove.bind(now_).bind(gone_at).bind(channel).bind(&payload)
                 };
                 inner.run("remove", Repeat::Safe, remove).await?
             }
@@ -188,7 +207,7 @@ impl Storage for PostgresStorage {
                 let until = inner.tombstone_until(now);
                 let remove = || {
                     let remove = inner.sql(&inner.statements.remove_resource).bind(key);
-                    remove.bind(until).bind(now_).bind(gone_at)
+                    remove.bind(until).bind(now_).bind(gone_at).bind(channel).bind(&payload)
                 };
                 inner.run("remove", Repeat::Safe, remove).await?
             }
@@ -198,12 +217,18 @@ impl Storage for PostgresStorage {
     }
 
     fn abilities(&self) -> Abilities<'_> {
-        Abilities::none().with_leases(self).with_tags(self).with_listing(self).with_touch(self)
+        let all = Abilities::none().with_leases(self).with_tags(self).with_listing(self).with_touch(self);
+        all.with_events(self)
     }
 
     async fn close(&self) -> Result<()> {
-        self.inner.connections.close().await;
-        Ok(())
+        let connections = &self.inner.connections;
+        if connections.is_closed() {
+            return Ok(());
+        }
+        let told = self.inner.notices.flush().await;
+        connections.close().await;
+        told
     }
 }
 

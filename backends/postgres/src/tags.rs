@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cache_api::{Result, TagDigest, Tags};
+use cache_api::{Event, Result, TagDigest, Tags};
 
 use crate::{
     PostgresStorage,
@@ -21,6 +21,7 @@ impl Tags for PostgresStorage {
             return Ok(0);
         }
         let inner = &*self.inner;
+        let payloads = inner.sender.payloads(Event::Purged(tags.into()));
         let tags = tag_column(tags);
         let (until, gone_at) = (inner.tombstone_until(now), inner.gone_at(now));
         let mut last: Option<i64> = None;
@@ -28,7 +29,8 @@ impl Tags for PostgresStorage {
         loop {
             let batch = || {
                 let batch = inner.sql(&inner.statements.purge).bind(&tags[..]).bind(until);
-                batch.bind(nanos(now)).bind(gone_at).bind(BATCH).bind(last)
+                let batch = batch.bind(nanos(now)).bind(gone_at).bind(BATCH).bind(last);
+                batch.bind(&*inner.sender.channel).bind(&payloads[..])
             };
             let rows = inner.run("purge", Repeat::Safe, batch).await?;
             let Some(row) = rows.first() else { break };

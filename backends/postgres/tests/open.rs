@@ -11,10 +11,11 @@
 #[path = "support/server.rs"]
 mod server;
 
-use cache_api::{ErrorKind, Filter, Namespace, Result, Storage};
+use cache_api::{ErrorKind, Event, Filter, Namespace, Result, Storage};
 use cache_backend_postgres::{PostgresStorage, PostgresStorageBuilder};
 use cache_conformance::sample::{self, key, put, start};
 use cache_conformance::services::{Service, postgres};
+use futures_util::StreamExt as _;
 use server::{Server, present};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, raw_sql};
 use url::Url;
@@ -234,10 +235,17 @@ async fn unlogged_tables_that_a_crash_emptied() {
 #[tokio::test]
 async fn connections_that_the_server_ended_are_replaced() {
     let Some((_service, url)) = server() else { return };
-    let storage = builder(&url).schema("open_ended").max_connections(3).build().await.unwrap();
+    let mut named = url.clone();
+    named.query_pairs_mut().append_pair("application_name", "open_ended");
+    let storage = builder(&named).schema("open_ended").max_connections(3).build().await.unwrap();
+    // What is told of a commit comes some milliseconds later: it is waited for.
+    let other = builder(&url).schema("open_ended").build().await.unwrap();
+    let mut events = other.abilities().events.unwrap().subscribe().await.unwrap();
+    let mut told = async || while events.next().await.unwrap().unwrap() == Event::Heartbeat {};
     put(&storage, key(1), vec![1; 10], &[], start()).await.unwrap();
-    let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-        WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND query LIKE '%open_ended%'";
+    told().await;
+    let end =
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'open_ended'";
 
     execute(&url, end).await;
     let found = storage.lookup(&key(1), start()).await.unwrap();
@@ -246,6 +254,7 @@ async fn connections_that_the_server_ended_are_replaced() {
     let again = cache_api::Change::Put(sample::inline(vec![2; 10]).unwrap());
     let committed = storage.commit(found.ticket(), entry("put"), again, start()).await.unwrap();
     let cache_api::Committed::Stored { version, .. } = committed else { panic!("{committed:?}") };
+    told().await;
     execute(&url, end).await;
     // Nobody knows whether this happened, and once more it would be another change.
     let keep = cache_api::Change::Keep(version);

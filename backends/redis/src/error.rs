@@ -72,7 +72,9 @@ const DENIED: (ErrorKind, Option<&'static str>) =
 
 const NO_PERMISSION: (ErrorKind, Option<&'static str>) = (
     ErrorKind::Denied,
-    Some("the user lacks a permission: the crate's documentation lists the commands and keys to allow"),
+    Some(
+        "the user lacks a permission: the crate's documentation lists the commands, keys and channels to allow",
+    ),
 );
 
 /// Errors that a server names by a word, at the beginning or (from within a script) in the text.
@@ -83,7 +85,8 @@ fn by_text(cause: &RedisError) -> (ErrorKind, Option<&'static str>) {
     if says("WRONGPASS") || says("NOAUTH") || detail.contains("unauthenticated") {
         return DENIED;
     }
-    let refused = ["ACL failure", "no permissions", "can't run this command", "can't access"];
+    let refused =
+        ["ACL failure", "no permissions", "can't run this command", "can't access", "can't publish"];
     if says("NOPERM") || refused.iter().any(|words| detail.contains(words)) {
         return NO_PERMISSION;
     }

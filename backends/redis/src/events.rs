@@ -8,7 +8,7 @@ use cache_api::{
     Epoch, Error, ErrorKind, Event, EventSender, EventStream, Events, HEARTBEAT, Result, event_channel,
 };
 use futures_util::StreamExt as _;
-use redis::RedisError;
+use redis::{RedisError, RedisResult};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
@@ -38,54 +38,80 @@ impl Events for RedisStorage {
         let messages = messages.map_err(|_| error(ErrorKind::Timeout, "subscribe"))?;
         let messages = messages.map_err(cannot_listen)?;
         let (sender, stream) = event_channel();
-        sender.send(Event::Heartbeat);
-        tokio::spawn(deliver(Arc::clone(inner), messages, echo, sender));
+        let mut listening = Listening { inner: Arc::clone(inner), messages, echo, round: 0 };
+        listening.echo(Duration::ZERO, &sender).await?;
+        tokio::spawn(listening.deliver(sender));
         Ok(stream)
     }
 }
 
-/// Works until nobody reads any more, the storage is closed, or the channel is lost.
-async fn deliver(inner: Arc<Inner>, mut messages: Messages, echo: String, sender: EventSender) {
-    let mut closed = inner.closed.subscribe();
-    let cause = tokio::select! {
-        () = sender.closed() => return,
-        _ = closed.wait_for(|closed| *closed) => error(ErrorKind::Closed, "events"),
-        cause = listen(&inner, &mut messages, &echo, &sender) => cause,
-    };
-    sender.fail(cause);
+/// A subscription.
+struct Listening {
+    inner: Arc<Inner>,
+    messages: Messages,
+    /// The channel that nobody else listens to.
+    echo: String,
+    round: u64,
 }
 
-/// Passes on what comes, and returns why nothing more does.
-///
-/// That all is well is proved by an echo: a message that every primary publishes comes back over the connection
-/// on which others' would.
-async fn listen(inner: &Inner, messages: &mut Messages, echo: &str, sender: &EventSender) -> Error {
-    let (mut round, mut heard, mut wanted) = (0, 0, None);
-    let mut deadline = Instant::now() + HEARTBEAT;
-    let mut asking = Box::pin(inner.ask_for_echo(echo, round));
-    loop {
-        tokio::select! {
-            message = messages.next() => match message {
-                None => return lost(ErrorKind::Unavailable, "the connection to the channel was lost"),
-                Some(message) if message.channel == echo.as_bytes() => {
-                    heard += usize::from(message.payload == round.to_string().as_bytes());
-                }
-                Some(message) => inner.pass_on(&message.payload, sender),
-            },
-            asked = &mut asking, if wanted.is_none() => match asked {
-                Ok(primaries) => wanted = Some(primaries),
-                Err(cause) => return cause,
-            },
-            () = sleep_until(deadline) => {
-                return lost(ErrorKind::Timeout, "what is published does not come over the channel any more");
+impl Listening {
+    /// Works until nobody reads any more, the storage is closed, or the channel is lost.
+    async fn deliver(mut self, sender: EventSender) {
+        let mut closed = self.inner.closed.subscribe();
+        let cause = tokio::select! {
+            () = sender.closed() => return,
+            _ = closed.wait_for(|closed| *closed) => error(ErrorKind::Closed, "events"),
+            cause = self.listen(&sender) => cause,
+        };
+        sender.fail(cause);
+    }
+
+    /// Returns why nothing comes any more.
+    async fn listen(&mut self, sender: &EventSender) -> Error {
+        loop {
+            if let Err(cause) = self.echo(BEAT, sender).await {
+                return cause;
             }
         }
-        if wanted.is_some_and(|wanted| heard >= wanted) {
-            sender.send(Event::Heartbeat);
-            (round, heard, wanted) = (round + 1, 0, None);
-            deadline = Instant::now() + HEARTBEAT;
-            asking.set(inner.ask_for_echo(echo, round));
+    }
+
+    /// Passes on what comes, and proves meanwhile that all is well: what every primary publishes comes back over
+    /// the connection on which others' messages would.
+    async fn echo(&mut self, pause: Duration, sender: &EventSender) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        self.round += 1;
+        let mut word = self.round.to_string();
+        let mut asking = Box::pin(inner.ask(&self.echo, word.clone(), pause));
+        let (mut heard, mut wanted, mut failed_before) = (0, None, false);
+        let deadline = Instant::now() + HEARTBEAT;
+        while wanted.is_none_or(|wanted| heard < wanted) {
+            tokio::select! {
+                message = self.messages.next() => match message {
+                    None => return Err(lost(ErrorKind::Unavailable, "the connection to the channel was lost")),
+                    Some(message) if message.channel == self.echo.as_bytes() => {
+                        heard += usize::from(message.payload == word.as_bytes());
+                    }
+                    Some(message) => inner.pass_on(&message.payload, sender),
+                },
+                primaries = &mut asking, if wanted.is_none() => match primaries {
+                    Ok(primaries) => wanted = Some(primaries),
+                    // The connection that asks is another, and mends itself.
+                    Err(_) if !failed_before => {
+                        (heard, failed_before) = (0, true);
+                        self.round += 1;
+                        word = self.round.to_string();
+                        asking.set(inner.ask(&self.echo, word.clone(), Duration::ZERO));
+                    }
+                    Err(cause) => return Err(failed("events", cause)),
+                },
+                () = sleep_until(deadline) => {
+                    let message = "what is published does not come over the channel";
+                    return Err(lost(ErrorKind::Timeout, message));
+                }
+            }
         }
+        sender.send(Event::Heartbeat);
+        Ok(())
     }
 }
 
@@ -114,10 +140,10 @@ impl Inner {
         published.map(drop).map_err(|cause| failed(operation, cause))
     }
 
-    async fn ask_for_echo(&self, echo: &str, round: u64) -> Result<usize> {
-        sleep(BEAT).await;
-        let asked = self.link.publish_everywhere(echo, &round.to_string()).await;
-        asked.map_err(|cause| failed("events", cause))
+    /// Has every primary publish a word, after a pause.
+    async fn ask(&self, echo: &str, word: String, pause: Duration) -> RedisResult<usize> {
+        sleep(pause).await;
+        self.link.publish_everywhere(echo, &word).await
     }
 
     fn pass_on(&self, message: &[u8], sender: &EventSender) {

@@ -127,7 +127,7 @@ async fn acl_user() {
         let used = cache_api::Use { key: key(2), variant: VariantId::ONLY, at: now };
         abilities.touch.unwrap().touch(&[used], now).await.unwrap();
         abilities.leases.unwrap().acquire(&key(1), Duration::from_secs(1), now).await.unwrap();
-        abilities.events.unwrap().subscribe().await.unwrap();
+        drop(abilities.events.unwrap().subscribe().await.unwrap());
     }
     // And no more than that: another prefix is none of its business.
     let error = RedisStorage::from_url(&format!("{url}?prefix=other")).await.unwrap_err();

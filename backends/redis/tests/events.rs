@@ -90,15 +90,10 @@ async fn server_that_hangs() {
     let storage = open(&service).await;
     let mut stream = listen(&storage).await;
     let mut connection = raw(&service).await;
-    // A server that does nothing else, for longer than a stream may be silent.
-    let sleep = tokio::spawn(async move {
-        let mut command = redis::cmd("DEBUG");
-        command.arg("SLEEP").arg(25);
-        let _: redis::RedisResult<redis::Value> = command.query_async(&mut connection).await;
-    });
+    // A server that answers nobody, for longer than a stream may be silent.
+    let _: redis::Value = ask(&mut connection, &["CLIENT", "PAUSE", "25000", "ALL"]).await;
     let error = loss(&mut stream, Duration::from_secs(20)).await;
     assert!(error.is_transient(), "{error:?}");
-    sleep.abort();
 }
 
 async fn subscriber_thrown_out() {
