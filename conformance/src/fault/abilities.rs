@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use cache_api::{
-    Acquired, CacheKey, Error, ErrorKind, Filter, Found, FoundStream, Lease, Leases, Listing, Outcome,
-    Result, Swept, TagDigest, Tags, Totals, Touch, Use,
+    Acquired, CacheKey, Error, ErrorKind, EventStream, Events, Filter, Found, FoundStream, Lease, Leases,
+    Listing, Outcome, Result, Swept, TagDigest, Tags, Totals, Touch, Use,
 };
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 
@@ -30,6 +30,10 @@ impl FaultyStorage {
 
     fn touching(&self) -> Result<&dyn Touch> {
         self.inner.abilities().touch.ok_or_else(|| lacks("touch"))
+    }
+
+    fn events(&self) -> Result<&dyn Events> {
+        self.inner.abilities().events.ok_or_else(|| lacks("events"))
     }
 }
 
@@ -91,6 +95,23 @@ impl Listing for FaultyStorage {
 impl Touch for FaultyStorage {
     async fn touch(&self, uses: &[Use], now: SystemTime) -> Result<()> {
         self.pass(Operation::Touch, self.touching()?.touch(uses, now)).await
+    }
+}
+
+#[async_trait]
+impl Events for FaultyStorage {
+    /// A channel that is lost later, or falls silent, is so after its first event.
+    async fn subscribe(&self) -> Result<EventStream> {
+        let fault = self.next(Operation::Subscribe, None);
+        before(Operation::Subscribe, fault).await?;
+        let events = self.events()?.subscribe().await?;
+        Ok(match fault {
+            Some(Fault::LostAnswer(kind)) => {
+                Box::pin(events.take(1).chain(stream::iter([Err(injected(Operation::Subscribe, kind))])))
+            }
+            Some(Fault::HangAfter) => Box::pin(events.take(1).chain(stream::pending())),
+            _ => events,
+        })
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Operation {
     Sweep,
     /// [`Touch::touch`](cache_api::Touch::touch).
     Touch,
+    /// [`Events::subscribe`](cache_api::Events::subscribe), and the stream that it returns.
+    Subscribe,
 }
 
 impl Operation {
@@ -60,6 +62,7 @@ impl Operation {
         Self::Clear,
         Self::Sweep,
         Self::Touch,
+        Self::Subscribe,
     ];
 
     /// Those that add to the store: what a full disk refuses, while reads and removals go on.
@@ -87,6 +90,7 @@ impl Operation {
             Self::Clear => "clear",
             Self::Sweep => "sweep",
             Self::Touch => "touch",
+            Self::Subscribe => "subscribe",
         }
     }
 }

@@ -209,6 +209,9 @@ impl Storage for FaultyStorage {
         if inner.touch.is_some() {
             abilities = abilities.with_touch(self);
         }
+        if inner.events.is_some() {
+            abilities = abilities.with_events(self);
+        }
         abilities
     }
 

@@ -94,7 +94,8 @@ impl Space {
 impl Reference {
     pub(crate) fn open(world: &Arc<World>, namespace: &Namespace, limits: Limits) -> Self {
         let origin = world.listeners.new_origin();
-        let storage = Self { world: Arc::clone(world), namespace: namespace.clone(), limits, link: None, origin };
+        let storage =
+            Self { world: Arc::clone(world), namespace: namespace.clone(), limits, link: None, origin };
         if storage.has(Fault::ForgetsRemovalOnReopen) {
             storage.with(|space| {
                 for record in space.records.values_mut() {
