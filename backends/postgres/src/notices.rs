@@ -45,6 +45,8 @@ impl Sender {
 pub(crate) struct Notices {
     connections: Arc<Connections>,
     waiting: Mutex<Waiting>,
+    /// Held while something is being told: who flushes knows thereafter what came of it.
+    telling: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +65,7 @@ enum Changes {
 
 impl Notices {
     pub(crate) fn new(connections: Arc<Connections>) -> Arc<Self> {
-        Arc::new(Self { connections, waiting: Mutex::default() })
+        Arc::new(Self { connections, waiting: Mutex::default(), telling: tokio::sync::Mutex::default() })
     }
 
     pub(crate) fn connections(&self) -> &Arc<Connections> {
@@ -93,6 +95,7 @@ impl Notices {
 
     /// Tells of all that waits.
     pub(crate) async fn flush(&self) -> Result<()> {
+        let _telling = self.telling.lock().await;
         let mut taken = Taken { notices: self, changes: mem::take(&mut self.lock().changes) };
         let (mut channels, mut payloads) = (Vec::new(), Vec::new());
         for (sender, changes) in &taken.changes {
@@ -153,10 +156,13 @@ async fn gather(mut task: Gathering) {
     let mut pause = GATHER;
     loop {
         sleep(pause).await;
+        if task.notices.connections.is_closed() {
+            return;
+        }
         if let Err(cause) = task.notices.flush().await {
             let cause: &dyn std::error::Error = &cause;
             tracing::warn!(backend = "postgres", error = cause, "telling others of changes failed");
-            if task.notices.connections.is_closed() || Arc::strong_count(&task.notices) == 1 {
+            if Arc::strong_count(&task.notices) == 1 {
                 return;
             }
             pause = pause.saturating_mul(2).min(PAUSE_MAX);

@@ -23,7 +23,7 @@ use cache_conformance::{
 };
 use futures_util::{StreamExt as _, future::join_all};
 use server::{Server, present};
-use sqlx::{PgConnection, PgPool, Row as _, query};
+use sqlx::{PgConnection, PgPool, Row as _, postgres::PgPoolOptions, query};
 
 fn single() -> Option<Service> {
     let service = postgres::single();
@@ -153,9 +153,32 @@ async fn close_tells_of_what_was_gathered() {
     assert_eq!(two.lookup(&key(1), start()).await.unwrap().variants().len(), 1);
 }
 
-/// A storage that is dropped tells all the same, and so does one whose server was away for a while.
 #[tokio::test]
 async fn what_could_not_be_told_is_told_later() {
+    let Some(service) = single() else { return };
+    let namespace = namespace();
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_millis(500));
+    let pool = pool.connect(service.url().unwrap()).await.unwrap();
+    let builder = PostgresStorage::builder().pool(pool.clone()).schema(server::SCHEMA);
+    let one = builder.namespace(namespace.clone()).build().await.unwrap();
+    let two = open(&service, &namespace).await;
+    let mut stream = listen(&two).await;
+    for number in 0..20 {
+        put(&one, key(number), vec![1], &[], start()).await.unwrap();
+        // Nothing can be told while the only connection is in use; on a slow day it was already.
+        let held = pool.acquire().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        drop(held);
+        match next(&mut stream).await {
+            Event::Cleared => return,
+            event => assert_eq!(event, Event::Changed(key(number))),
+        }
+    }
+    panic!("telling never failed");
+}
+
+#[tokio::test]
+async fn a_storage_that_is_dropped_tells_all_the_same() {
     let Some(service) = single() else { return };
     let namespace = namespace();
     let (one, two) = (open(&service, &namespace).await, open(&service, &namespace).await);
