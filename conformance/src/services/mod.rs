@@ -28,10 +28,13 @@ use crate::Presence;
 
 #[cfg(feature = "docker")]
 mod docker;
+pub mod dynamodb;
+pub mod mongo;
 mod own_server;
 pub mod postgres;
 mod process;
 pub mod redis;
+pub mod s3;
 mod trials;
 
 #[cfg(feature = "docker")]
@@ -244,10 +247,13 @@ fn ways() -> &'static [Way] {
     ]
 }
 
-/// The `host:port` of a URL that names one.
+/// The `host:port` of a URL that names one, be it in its parameter `endpoint`.
 #[must_use]
 pub fn address(url: &str) -> Option<String> {
     let (_, rest) = url.split_once("://")?;
+    let rest = rest
+        .split_once("endpoint=http://")
+        .map_or(rest, |(_, endpoint)| endpoint.split('&').next().unwrap_or_default());
     let authority = rest.split(['/', '?', '#']).next()?;
     let address = authority.rsplit('@').next()?;
     let (host, port) = address.rsplit_once(':')?;
@@ -340,6 +346,7 @@ mod tests {
             ("redis://127.0.0.1:6379/", Some("127.0.0.1:6379"), "redis://h:1/"),
             ("postgres://u:p%40s@db:5432/x?a=b:1", Some("db:5432"), "postgres://u:p%40s@h:1/x?a=b:1"),
             ("http://[::1]:80", Some("[::1]:80"), "http://h:1"),
+            ("s3://b/p?endpoint=http://a:9&x=y", Some("a:9"), "s3://b/p?endpoint=http://h:1&x=y"),
             ("redis-cluster://a:1,b:2/", None, "redis-cluster://a:1,b:2/"),
             ("http://host/", None, "http://host/"),
         ] {

@@ -1,0 +1,24 @@
+//! The conformance suite over one server, which all cases share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::time::Duration;
+
+use cache_conformance::{Ability, Suite, services};
+
+fn main() -> std::process::ExitCode {
+    let dynamodb = services::dynamodb::single();
+    let suite = Suite::new("dynamodb", server::Server::of(&dynamodb)).presence(dynamodb.presence());
+    // Nothing evicts: last use would be of no use. The server deletes nothing by itself, as DynamoDB does only days later.
+    let suite = suite.shared().persistent().bodies_outside().patience(Duration::from_secs(240));
+    suite.without(Ability::Touch).without(Ability::Events).run()
+}

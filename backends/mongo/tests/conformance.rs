@@ -1,0 +1,29 @@
+//! The conformance suite over one server, which all cases share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/server.rs"]
+mod server;
+
+use cache_conformance::{Ability, Suite, services};
+
+fn main() -> std::process::ExitCode {
+    let mongo = services::mongo::single();
+    let suite = Suite::new("mongo", server::Server::of(&mongo)).presence(mongo.presence());
+    // What stands in for MongoDB where that is not installed answers slowly.
+    let suite = suite.patience(std::time::Duration::from_secs(300));
+    suite
+        .shared()
+        .persistent()
+        .native_expiry()
+        .bodies_outside()
+        .without(Ability::Touch)
+        .without(Ability::Events)
+        .run()
+}
