@@ -36,9 +36,18 @@ pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
 pub use cache_engine::policy::{Fallback, Forward, Mode, Options, Reason, Reasons, SetCookie};
 pub use cache_engine::{self, CacheInfo, Clock, Explanation, Source, SystemClock};
 
+#[cfg(feature = "dynamodb")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dynamodb")))]
+pub use cache_backend_dynamodb::{DynamoDbStorage, DynamoDbStorageBuilder};
 #[cfg(feature = "memory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "memory")))]
 pub use cache_backend_memory::{MemoryStorage, MemoryStorageBuilder};
+#[cfg(feature = "mongo")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mongo")))]
+pub use cache_backend_mongo::{MongoStorage, MongoStorageBuilder};
+#[cfg(feature = "object-store")]
+#[cfg_attr(docsrs, doc(cfg(feature = "object-store")))]
+pub use cache_backend_object_store::{ObjectStoreStorage, ObjectStoreStorageBuilder};
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use cache_backend_postgres::{PostgresStorage, PostgresStorageBuilder};

@@ -23,10 +23,31 @@ pub trait StorageBuilder: Send + 'static {
     fn open(self) -> impl Future<Output = cache_api::Result<Arc<dyn Storage>>> + Send;
 }
 
+#[cfg(feature = "dynamodb")]
+impl StorageBuilder for cache_backend_dynamodb::DynamoDbStorageBuilder {
+    async fn open(self) -> cache_api::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(self.build().await?))
+    }
+}
+
 #[cfg(feature = "memory")]
 impl StorageBuilder for cache_backend_memory::MemoryStorageBuilder {
     async fn open(self) -> cache_api::Result<Arc<dyn Storage>> {
         Ok(Arc::new(self.build()?))
+    }
+}
+
+#[cfg(feature = "mongo")]
+impl StorageBuilder for cache_backend_mongo::MongoStorageBuilder {
+    async fn open(self) -> cache_api::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(self.build().await?))
+    }
+}
+
+#[cfg(feature = "object-store")]
+impl StorageBuilder for cache_backend_object_store::ObjectStoreStorageBuilder {
+    async fn open(self) -> cache_api::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(self.build().await?))
     }
 }
 

@@ -49,9 +49,13 @@ async fn a_known_scheme_names_the_feature_that_is_off() {
         ("postgres://u:s3cr3t@host/db", "`postgres`"),
         #[cfg(not(feature = "postgres"))]
         ("POSTGRESQL://host/db", "`postgres`"),
+        #[cfg(not(feature = "dynamodb"))]
         ("dynamodb://table", "`dynamodb`"),
+        #[cfg(not(feature = "mongo"))]
         ("mongodb+srv://host", "`mongo`"),
+        #[cfg(not(feature = "object-store"))]
         ("s3://bucket", "`object-store`"),
+        #[cfg(not(feature = "object-store"))]
         ("file:///tmp/x", "`object-store`"),
     ] {
         let why = why(url).await;

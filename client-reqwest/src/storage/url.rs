@@ -1,4 +1,4 @@
-//! The storages that a URL can name. A new backend adds one line to [`SCHEMES`] and one arm to the match that opens it.
+//! The storages that a URL can name. A new backend adds its schemes to [`SCHEMES`], and one arm to the match that opens them.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -45,6 +45,11 @@ const SCHEMES: [(&str, &str); 24] = [
 /// | `sqlite://path/to/file`, `sqlite:///absolute/path`, `sqlite::memory:`, each with `[?namespace=…&max_size=512MiB&…]` | `sqlite` (default) |
 /// | `postgres://user:password@host:port/database[?namespace=…&schema=…&sslmode=…&…]`, `postgresql://…` | `postgres` |
 /// | `redis://[user:password@]host[/database]`, `redis+unix://path`, `redis-cluster://host1,host2`, `redis-sentinel://host1,host2/master`, over TLS `rediss://` and so on, each with `[?namespace=…&timeout=5s&…]`; `valkey` for `redis` | `redis` |
+/// | `mongodb://user:password@host1,host2/database[?namespace=…&tls=true&…]`, `mongodb+srv://…` | `mongo` |
+/// | `dynamodb://table[?region=…&endpoint=…&namespace=…&…]` | `dynamodb` |
+/// | `s3://bucket[/prefix][?region=…&endpoint=…&namespace=…&…]`, `gs://bucket`, `az://container`, `file:///directory` | `object-store` |
+///
+/// `STORAGE_URLS.md`, beside this crate's README, has all parameters in one table.
 ///
 /// # Errors
 /// Where there is no such scheme or its feature is off (the message says which), or where the storage cannot be
@@ -63,32 +68,35 @@ pub async fn storage_from_url(url: &str) -> Result<Arc<dyn Storage>, Error> {
             known()
         )));
     };
-    #[cfg(not(any(feature = "memory", feature = "redis", feature = "sqlite", feature = "postgres")))]
-    let _ = rest;
-    match &*scheme {
+    #[allow(unused_variables, reason = "without any backend")]
+    let url = format!("{scheme}:{rest}");
+    let opened: cache_api::Result<Arc<dyn Storage>> = match feature {
         #[cfg(feature = "memory")]
-        "memory" => return super::memory_url::open(rest).map_err(Error::storage),
-        #[cfg(feature = "redis")]
-        name if name.starts_with("redis") || name.starts_with("valkey") => {
-            let storage = cache_backend_redis::RedisStorage::from_url(&format!("{name}:{rest}")).await;
-            return Ok(Arc::new(storage.map_err(Error::storage)?));
-        }
-        #[cfg(feature = "sqlite")]
-        "sqlite" => {
-            let storage = cache_backend_sqlite::SqliteStorage::from_url(&format!("sqlite:{rest}")).await;
-            return Ok(Arc::new(storage.map_err(Error::storage)?));
-        }
+        "memory" => super::memory_url::open(rest),
+        #[cfg(feature = "dynamodb")]
+        "dynamodb" => open(cache_backend_dynamodb::DynamoDbStorageBuilder::from_url(&url)).await,
+        #[cfg(feature = "mongo")]
+        "mongo" => open(cache_backend_mongo::MongoStorageBuilder::from_url(&url)).await,
+        #[cfg(feature = "object-store")]
+        "object-store" => open(cache_backend_object_store::ObjectStoreStorageBuilder::from_url(&url)).await,
         #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => {
-            let storage =
-                cache_backend_postgres::PostgresStorage::from_url(&format!("postgres:{rest}")).await;
-            return Ok(Arc::new(storage.map_err(Error::storage)?));
+        "postgres" => open(cache_backend_postgres::PostgresStorageBuilder::from_url(&url)).await,
+        #[cfg(feature = "redis")]
+        "redis" => open(cache_backend_redis::RedisStorageBuilder::from_url(&url)).await,
+        #[cfg(feature = "sqlite")]
+        "sqlite" => open(cache_backend_sqlite::SqliteStorageBuilder::from_url(&url)).await,
+        _ => {
+            return Err(Error::builder(format!(
+                "storage URLs of scheme `{scheme}` need the Cargo feature `{feature}` of `client-reqwest`, which is off"
+            )));
         }
-        _ => {}
-    }
-    Err(Error::builder(format!(
-        "storage URLs of scheme `{scheme}` need the Cargo feature `{feature}` of `client-reqwest`, which is off"
-    )))
+    };
+    opened.map_err(Error::storage)
+}
+
+#[allow(dead_code, reason = "without any backend but memory")]
+async fn open(builder: cache_api::Result<impl super::StorageBuilder>) -> cache_api::Result<Arc<dyn Storage>> {
+    builder?.open().await
 }
 
 fn known() -> String {
