@@ -1,0 +1,87 @@
+//! Many requests of several processes for one cold key, over one store: how often is the origin asked?
+//!
+//! ```text
+//! cargo run --release -p client-reqwest --example stampede -- --storage sqlite:///tmp/cache.sqlite --processes 4 --requests 250
+//! cargo run --release -p client-reqwest --features redis --example stampede -- --storage redis://127.0.0.1/ --kill-leader
+//! ```
+//!
+//! One JSON line tells. It ends with a failure where a request failed, or the origin was asked more than once: twice,
+//! where the process that asked first was killed meanwhile.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is made to be read")]
+
+mod origin;
+mod run;
+mod worker;
+
+use std::{error::Error, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use run::Stampede;
+
+/// Requests of several processes for one cold key.
+#[derive(Parser)]
+struct Args {
+    /// The store that they share
+    #[arg(long, value_name = "URL")]
+    storage: String,
+    /// How many processes
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    processes: u32,
+    /// How many requests each of them makes, all at once
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    requests: u32,
+    /// How long the origin takes for an answer, in milliseconds
+    #[arg(long, default_value_t = 200, value_name = "MILLISECONDS")]
+    delay: u64,
+    /// Kills the process that asks the origin first, with its request under way
+    #[arg(long)]
+    kill_leader: bool,
+    /// Makes this process one of them
+    #[arg(long, hide = true)]
+    worker: Option<u32>,
+    /// What a worker asks
+    #[arg(long, hide = true, requires = "worker")]
+    origin: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("{}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    if let (Some(number), Some(origin)) = (args.worker, &args.origin) {
+        worker::work(number, &args.storage, origin, args.requests).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let stampede = Stampede {
+        storage: args.storage,
+        processes: args.processes,
+        requests: args.requests,
+        delay: Duration::from_millis(args.delay),
+        kill_leader: args.kill_leader,
+    };
+    let report = stampede.run().await?;
+    println!("{}", serde_json::to_string(&report)?);
+    let broken = report.broken();
+    broken.iter().for_each(|promise| eprintln!("{promise}"));
+    Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// An error and what caused it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,162 @@
+//! Starts the processes, lets them go at once, and counts.
+
+use std::{
+    error::Error,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use client_reqwest::{Clock as _, SystemClock, storage_from_url};
+use futures_util::future::{join_all, try_join_all};
+use serde::Serialize;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+use crate::{origin::Origin, worker::READY};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// How long the lease of a process that was killed may keep the others waiting.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// What a loaded machine adds to any wait.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// What is to be done.
+pub(crate) struct Stampede {
+    pub(crate) storage: String,
+    pub(crate) processes: u32,
+    pub(crate) requests: u32,
+    pub(crate) delay: Duration,
+    pub(crate) kill_leader: bool,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    storage: String,
+    processes: u32,
+    /// Of all processes that were not killed.
+    requests: u64,
+    failed: u64,
+    origin_requests: u64,
+    killed: u32,
+    wall_ms: u128,
+    /// What it may take at most, where a process was killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_ms: Option<u128>,
+}
+
+impl Stampede {
+    pub(crate) async fn run(&self) -> Result<Report> {
+        // A namespace of this run's own: the key is cold, and nothing is left behind.
+        let separator = if self.storage.contains('?') { '&' } else { '?' };
+        let mut id = [0; 8];
+        getrandom::fill(&mut id)?;
+        let url = format!("{}{separator}namespace=stampede-{:016x}", self.storage, u64::from_le_bytes(id));
+        let store = storage_from_url(&url).await?;
+
+        let (origin, address) = Origin::start(self.delay).await?;
+        let address = format!("http://{address}/cold");
+        let starting = (0..self.processes).map(|number| Worker::start(number, &url, &address, self.requests));
+        let mut workers = try_join_all(starting).await?;
+        let began = now();
+        for worker in &mut workers {
+            worker.go().await?;
+        }
+        let mut killed = 0;
+        if self.kill_leader
+            && let Some(leader) = origin.leader().await
+            && let Some(at) = workers.iter().position(|worker| worker.number == leader)
+        {
+            workers.remove(at).kill().await?;
+            killed = 1;
+        }
+        let outcomes = join_all(workers.iter_mut().map(Worker::failed)).await;
+        let wall = now() - began;
+        let failed = outcomes.into_iter().sum::<Result<u64>>()?;
+
+        let report = Report {
+            storage: store.to_string(),
+            processes: self.processes,
+            requests: u64::from(self.processes - killed) * u64::from(self.requests),
+            failed,
+            origin_requests: origin.asked(),
+            killed,
+            wall_ms: wall.as_millis(),
+            allowed_ms: self.kill_leader.then(|| (LEASE + self.delay + SLACK).as_millis()),
+        };
+        if let Some(listing) = store.abilities().listing {
+            listing.clear(SystemClock.now()).await?;
+        }
+        store.close().await?;
+        Ok(report)
+    }
+}
+
+impl Report {
+    /// The promises that did not hold.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        let mut broken = Vec::new();
+        if self.failed > 0 {
+            broken.push(format!("{} requests failed", self.failed));
+        }
+        let allowed = u64::from(self.killed) + 1;
+        if self.origin_requests > allowed {
+            broken.push(format!("the origin was asked {} times, not {allowed}", self.origin_requests));
+        }
+        if let Some(allowed) = self.allowed_ms.filter(|allowed| self.wall_ms > *allowed) {
+            broken.push(format!("it took {} ms, more than {allowed}", self.wall_ms));
+        }
+        broken
+    }
+}
+
+struct Worker {
+    number: u32,
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Worker {
+    async fn start(number: u32, storage: &str, origin: &str, requests: u32) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["--worker", &number.to_string(), "--storage", storage, "--origin", origin])
+            .args(["--requests", &requests.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let input = child.stdin.take().ok_or("a worker has no input")?;
+        let output = child.stdout.take().ok_or("a worker has no output")?;
+        let mut output = BufReader::new(output).lines();
+        match output.next_line().await? {
+            Some(line) if line == READY => Ok(Self { number, child, input, output }),
+            _ => Err(format!("worker {number} does not get ready").into()),
+        }
+    }
+
+    async fn go(&mut self) -> Result<()> {
+        Ok(self.input.write_all(b"go\n").await?)
+    }
+
+    /// How many of its requests failed.
+    async fn failed(&mut self) -> Result<u64> {
+        let line = self.output.next_line().await?;
+        let line = line.ok_or_else(|| format!("worker {} ended before its requests did", self.number))?;
+        Ok(line.parse()?)
+    }
+
+    /// Ends it as a crash does.
+    async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,53 @@
+//! One of the processes.
+
+use std::{error::Error, sync::Arc};
+
+use client_reqwest::{CachedClient, Mode};
+use futures_util::future::join_all;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use crate::origin::WORKER;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// What a worker says when it is ready.
+pub(crate) const READY: &str = "ready";
+
+/// Opens the store, says so, waits for a line, makes its requests at once and tells how many failed.
+pub(crate) async fn work(number: u32, storage: &str, origin: &str, requests: u32) -> Result<()> {
+    let client = CachedClient::builder()
+        .storage_url(storage)
+        .mode(Mode::Shared)
+        .wire(reqwest::ClientBuilder::no_proxy)
+        .build()
+        .await?;
+    println!("{READY}");
+    let mut line = String::new();
+    BufReader::new(tokio::io::stdin()).read_line(&mut line).await?;
+    let origin: Arc<str> = origin.into();
+    let requests = (0..requests).map(|_| {
+        let (client, origin) = (client.clone(), Arc::clone(&origin));
+        tokio::spawn(async move {
+            let response = client.get(&*origin).header(WORKER, number).send().await?;
+            client_reqwest::Result::Ok(response.error_for_status()?.text().await?)
+        })
+    });
+    let mut failed = 0;
+    for answer in join_all(requests).await {
+        match answer {
+            Ok(Ok(text)) if text.starts_with("answer ") => {}
+            Ok(Ok(_)) => failed += 1,
+            Ok(Err(error)) => {
+                failed += 1;
+                eprintln!("worker {number}: {}", crate::chain(&error));
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("worker {number}: {error}");
+            }
+        }
+    }
+    client.close().await;
+    println!("{failed}");
+    Ok(())
+}
