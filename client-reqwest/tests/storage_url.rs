@@ -40,7 +40,7 @@ async fn an_unknown_scheme_lists_the_known_ones() {
 
 #[tokio::test]
 async fn a_known_scheme_names_the_feature_that_is_off() {
-    for (url, feature) in [
+    let off: &[(&str, &str)] = &[
         #[cfg(not(feature = "redis"))]
         ("redis://:s3cr3t@host", "`redis`"),
         #[cfg(not(feature = "redis"))]
@@ -57,7 +57,8 @@ async fn a_known_scheme_names_the_feature_that_is_off() {
         ("s3://bucket", "`object-store`"),
         #[cfg(not(feature = "object-store"))]
         ("file:///tmp/x", "`object-store`"),
-    ] {
+    ];
+    for (url, feature) in off {
         let why = why(url).await;
         assert!(why.contains(feature) && why.contains("Cargo feature"), "{why}");
     }

@@ -70,7 +70,9 @@ struct Shared {
 }
 
 /// What begins no round trip, by the bytes that a client sends at a time.
-struct PassedOver(Box<dyn Fn(&[u8]) -> bool + Send + Sync>);
+struct PassedOver(Box<Rule>);
+
+type Rule = dyn Fn(&[u8]) -> bool + Send + Sync;
 
 impl fmt::Debug for PassedOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

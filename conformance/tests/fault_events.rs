@@ -92,7 +92,7 @@ async fn told(fault: Option<Fault>) -> Option<Vec<Result<Event>>> {
 
 #[tokio::test]
 async fn a_channel_opens_or_not_and_breaks_or_falls_silent() {
-    let told = async |fault| told(fault).await.map(|told| told.into_iter().map(|event| event.ok()).collect());
+    let told = async |fault| told(fault).await.map(|told| told.into_iter().map(Result::ok).collect());
     let (beat, changed) = (Some(Event::Heartbeat), Some(Event::Changed(key(1))));
     assert_eq!(told(None).await, Some(vec![beat.clone(), changed]));
     assert_eq!(told(Some(Fault::Error(ErrorKind::Denied))).await, None::<Vec<_>>);

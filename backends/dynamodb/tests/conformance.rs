@@ -19,6 +19,6 @@ fn main() -> std::process::ExitCode {
     let dynamodb = services::dynamodb::single();
     let suite = Suite::new("dynamodb", server::Server::of(&dynamodb)).presence(dynamodb.presence());
     // Nothing evicts: last use would be of no use. The server deletes nothing by itself, as DynamoDB does only days later.
-    let suite = suite.shared().persistent().bodies_outside().patience(Duration::from_secs(240));
+    let suite = suite.shared().persistent().bodies_outside().patience(Duration::from_secs(900));
     suite.without(Ability::Touch).without(Ability::Events).run()
 }

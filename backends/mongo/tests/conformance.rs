@@ -17,7 +17,7 @@ fn main() -> std::process::ExitCode {
     let mongo = services::mongo::single();
     let suite = Suite::new("mongo", server::Server::of(&mongo)).presence(mongo.presence());
     // What stands in for MongoDB where that is not installed answers slowly.
-    let suite = suite.patience(std::time::Duration::from_secs(300));
+    let suite = suite.patience(std::time::Duration::from_secs(300)).many(1_000);
     suite
         .shared()
         .persistent()

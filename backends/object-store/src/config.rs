@@ -109,7 +109,7 @@ impl ObjectStoreStorageBuilder {
 
     /// How far the clocks of the machines that use the store may be apart; a minute by default.
     ///
-    /// A sweep leaves everything that much longer.
+    /// A sweep leaves that much longer what refuses writes under way: removals, marks, registrations.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.clock_skew = skew;
         self

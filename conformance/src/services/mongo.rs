@@ -13,7 +13,7 @@ use super::{NotStarted, Process, Recipe, Running, Service, binary, directory, fi
 /// The database that URLs name.
 const DATABASE: &str = "conformance";
 
-/// One server, found or started: `mongodb://127.0.0.1:PORT/conformance`.
+/// One server, found or started: `mongodb://127.0.0.1:PORT/conformance`, to which options may be added.
 #[must_use]
 pub fn single() -> Service {
     find(&Kind::Single)
@@ -68,7 +68,7 @@ impl Recipe for Kind {
         let address = container.address(27017)?;
         for _ in 0..3000 {
             if answers(&address) {
-                return Ok(Running::new(url(&address)).with(container));
+                return Ok(Running::new(format!("mongodb://{address}/{DATABASE}")).with(container));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -105,7 +105,12 @@ fn command(port: u16, data: &Path, passwords: bool) -> Result<Command, NotStarte
 }
 
 fn url(address: &str) -> String {
-    format!("mongodb://{address}/{DATABASE}")
+    let url = format!("mongodb://{address}/{DATABASE}");
+    match binary(&["mongod"], &[]) {
+        Ok(_) => url,
+        // What stands in for it looks, at each write, through all that could be asked for again.
+        Err(_) => format!("{url}?retryWrites=false"),
+    }
 }
 
 /// Whether the server says hello.

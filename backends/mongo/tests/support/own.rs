@@ -1,6 +1,8 @@
 //! A namespace of a test's own, and the server past the storage.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use std::time::Duration;
+
 use cache_api::{BodyId, Namespace};
 use cache_backend_mongo::{
     MongoStorage, MongoStorageBuilder,
@@ -26,7 +28,9 @@ pub(crate) fn namespace() -> Namespace {
 }
 
 pub(crate) fn builder() -> MongoStorageBuilder {
-    MongoStorage::builder().url(url()).unwrap().namespace(namespace())
+    let builder = MongoStorage::builder().url(url()).unwrap().namespace(namespace());
+    let patience = Duration::from_secs(60);
+    builder.timeout(patience).connect_timeout(patience)
 }
 
 pub(crate) async fn open() -> MongoStorage {

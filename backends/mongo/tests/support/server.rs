@@ -41,7 +41,8 @@ impl Subject for Server {
     async fn open(&self, namespace: &Namespace, limits: Limits) -> Opened {
         let builder = MongoStorage::builder().url(&self.url)?.namespace(namespace.clone()).limits(limits);
         // Some cases want hundreds of answers at once of a machine that does other things, too.
-        Ok(Arc::new(builder.timeout(Duration::from_secs(30)).build().await?))
+        let patience = Duration::from_secs(60);
+        Ok(Arc::new(builder.timeout(patience).connect_timeout(patience).build().await?))
     }
 
     fn raw(&self) -> Option<&dyn RawStore> {
