@@ -182,7 +182,9 @@ impl Commit<'_> {
             return Ok(if by_ticket { Attempt::Lost } else { Attempt::Done(stored) });
         }
         let begun = self.written.begun;
-        if begun.is_some_and(|begun| !by_ticket && !seen.pending.iter().any(|(body, _)| *body == begun)) {
+        let swept =
+            begun.is_some_and(|begun| !by_ticket && !seen.pending.iter().any(|(body, _)| *body == begun));
+        if swept || seen.retired.iter().any(|(body, _)| *body == version.body) {
             return Ok(Attempt::Done(Committed::Refused(Refusal::BodyGone)));
         }
         match size(record.variants(), &self.written).await? {

@@ -199,6 +199,10 @@ fn put(set: &mut Document, unset: &mut Document, variant: &Variant, written: &Wr
     let tags: Vec<u8> = variant.tags.iter().flat_map(|tag| *tag.as_bytes()).collect();
     let head = i64::from(variant.version.head);
     let (stored_at, dead_at) = (nanos(variant.stored_at), nanos(variant.dead_at));
+    // Garbage may have had its name.
+    for part in ["v", "h", "i"] {
+        unset.remove(format!("{part}.{id}"));
+    }
     set.insert(format!("h.{id}"), binary(&written.head));
     if kept {
         set.insert(format!("v.{id}.c"), head);

@@ -73,12 +73,16 @@ impl Inner {
     /// Bodies that were let go, or never committed.
     async fn sweep_bodies(&self, key: &CacheKey, seen: &mut Seen, now: SystemTime) -> Result<u64> {
         let at = nanos(now);
-        let pending = seen.pending.extract_if(.., |(_, until)| *until < at).map(|(body, _)| ("p", body));
-        let mut due: Vec<(&str, BodyId)> = pending.collect();
-        due.extend(seen.retired.extract_if(.., |(_, until)| *until <= at).map(|(body, _)| ("q", body)));
-        let bodies = self.claim(key, &due).await?;
-        bodies::delete(self, &bodies).await?;
-        Ok(bodies.len() as u64)
+        let pending = seen.pending.extract_if(.., |(_, until)| *until < at).map(|(body, _)| body);
+        let pending: Vec<BodyId> = pending.collect();
+        let retired = seen.retired.extract_if(.., |(_, until)| *until <= at).map(|(body, _)| body);
+        let retired: Vec<BodyId> = retired.collect();
+        // A commit takes a body that it finds begun, and none that it finds let go.
+        let claimed = self.claim(key, "p", &pending).await?;
+        bodies::delete(self, &claimed).await?;
+        bodies::delete(self, &retired).await?;
+        let retired = self.claim(key, "q", &retired).await?;
+        Ok((claimed.len() + retired.len()) as u64)
     }
 
     /// Variants, or all of the document; `None` when others changed it meanwhile.
@@ -90,18 +94,21 @@ impl Inner {
             let filter = doc! {
                 "_id": self.names.resource(key), "rev": seen.revision, "p": &none, "q": none.clone(),
             };
-            self.run("sweep", store.resources.delete_one(filter)).await?;
+            let deleted = self.run("sweep", store.resources.delete_one(filter)).await?;
+            if deleted.deleted_count == 0 {
+                return Ok(None);
+            }
         } else if entries > 0 && !self.replace(key, seen, &record, None, now).await? {
             return Ok(None);
         }
         Ok(Some(entries))
     }
 
-    /// Takes bodies out of the document, so that no commit finds them any more; returns those it took.
-    async fn claim(&self, key: &CacheKey, bodies: &[(&str, BodyId)]) -> Result<Vec<BodyId>> {
+    /// Takes bodies out of a part of the document; returns those that were still there.
+    async fn claim(&self, key: &CacheKey, part: &str, bodies: &[BodyId]) -> Result<Vec<BodyId>> {
         let store = self.store().await?;
         let mut claimed = Vec::new();
-        for (part, body) in bodies {
+        for body in bodies {
             let field = format!("{part}.{body}");
             let filter = doc! { "_id": self.names.resource(key), &field: { "$exists": true } };
             let taken = store.resources.update_one(filter, doc! { "$unset": { field: "" } });

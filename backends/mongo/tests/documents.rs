@@ -166,6 +166,12 @@ async fn values_of_others() {
     assert!(is_stored(&put(&storage, key(100), vec![2; 10], &[], now).await.unwrap()));
     let mended = resources.find_one(doc! { "_id": format!("{namespace}:{}", key(100)) }).await.unwrap();
     assert_eq!(mended.unwrap().get_document("v").unwrap().len(), 1);
+    // The very variant that is stored next.
+    let damage = doc! { "$set": { format!("v.{}.b", VariantId::ONLY): "no body" } };
+    resources.update_one(doc! { "_id": format!("{namespace}:{}", key(100)) }, damage).await.unwrap();
+    assert!(storage.lookup(&key(100), now).await.unwrap().variants().is_empty());
+    assert!(is_stored(&put(&storage, key(100), vec![3; 10], &[], now).await.unwrap()));
+    assert_eq!(storage.lookup(&key(100), now).await.unwrap().variants().len(), 1);
     assert_eq!(listing.clear(now).await.unwrap(), 1);
     listing.sweep(now + 10 * HOUR).await.unwrap();
 }

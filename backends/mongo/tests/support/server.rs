@@ -12,7 +12,7 @@ use cache_backend_mongo::{
     },
 };
 use cache_conformance::{
-    Damage, Opened, OwnServer, RawStore, Remote, Subject,
+    Damage, Opened, OwnServer, RawStore, Subject,
     services::{self, Service, mongo::Kind},
 };
 
@@ -38,6 +38,8 @@ impl Server {
 
 #[async_trait]
 impl Subject for Server {
+    // It is not remote: what stands in for MongoDB is a replica set of one, which tells clients where it is, so that a
+    // proxy is passed by.
     async fn open(&self, namespace: &Namespace, limits: Limits) -> Opened {
         let builder = MongoStorage::builder().url(&self.url)?.namespace(namespace.clone()).limits(limits);
         // Some cases want hundreds of answers at once of a machine that does other things, too.
@@ -49,31 +51,8 @@ impl Subject for Server {
         Some(self)
     }
 
-    fn remote(&self) -> Option<&dyn Remote> {
-        Some(self)
-    }
-
     fn own_server(&self) -> Option<Arc<dyn OwnServer>> {
         self.is_process.then(|| services::own_server(Kind::Single, Self::of))
-    }
-}
-
-const TIMEOUT: Duration = Duration::from_secs(2);
-
-#[async_trait]
-impl Remote for Server {
-    fn address(&self) -> String {
-        services::address(&self.url).unwrap_or_default()
-    }
-
-    async fn open_at(&self, address: &str, namespace: &Namespace, limits: Limits) -> Opened {
-        let builder = MongoStorage::builder().url(&services::at_address(&self.url, address))?;
-        let builder = builder.connect_timeout(TIMEOUT).timeout(TIMEOUT);
-        Ok(Arc::new(builder.namespace(namespace.clone()).limits(limits).build().await?))
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        Some(TIMEOUT)
     }
 }
 
