@@ -12,7 +12,7 @@ use cache_backend_mongo::{
     },
 };
 use cache_conformance::{
-    Damage, Opened, OwnServer, RawStore, Subject,
+    Damage, Opened, OwnServer, RawStore, Remote, Subject,
     services::{self, Service, mongo::Kind},
 };
 
@@ -22,11 +22,14 @@ pub(crate) struct Server {
     url: String,
     /// Whether another like it can be started.
     is_process: bool,
+    /// Whether a case has it for itself.
+    is_own: bool,
 }
 
 impl Server {
     pub(crate) fn of(service: &Service) -> Self {
-        Self { url: service.url().unwrap_or_default().to_owned(), is_process: service.is_process() }
+        let url = service.url().unwrap_or_default().to_owned();
+        Self { url, is_process: service.is_process(), is_own: false }
     }
 
     async fn collection(&self, kind: &str) -> Outcome<Collection<Document>> {
@@ -38,8 +41,6 @@ impl Server {
 
 #[async_trait]
 impl Subject for Server {
-    // It is not remote: what stands in for MongoDB is a replica set of one, which tells clients where it is, so that a
-    // proxy is passed by.
     async fn open(&self, namespace: &Namespace, limits: Limits) -> Opened {
         let builder = MongoStorage::builder().url(&self.url)?.namespace(namespace.clone()).limits(limits);
         // Some cases want hundreds of answers at once of a machine that does other things, too.
@@ -51,8 +52,34 @@ impl Subject for Server {
         Some(self)
     }
 
+    /// What stands in for MongoDB is a replica set of one, which tells clients where it is: a proxy is passed by, so that
+    /// only a server that a case kills is remote.
+    fn remote(&self) -> Option<&dyn Remote> {
+        self.is_own.then_some(self as &dyn Remote)
+    }
+
     fn own_server(&self) -> Option<Arc<dyn OwnServer>> {
-        self.is_process.then(|| services::own_server(Kind::Single, Self::of))
+        let own = |service: &Service| Self { is_own: true, ..Self::of(service) };
+        self.is_process.then(|| services::own_server(Kind::Single, own))
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+#[async_trait]
+impl Remote for Server {
+    fn address(&self) -> String {
+        services::address(&self.url).unwrap_or_default()
+    }
+
+    async fn open_at(&self, address: &str, namespace: &Namespace, limits: Limits) -> Opened {
+        let builder = MongoStorage::builder().url(&services::at_address(&self.url, address))?;
+        let builder = builder.connect_timeout(TIMEOUT).timeout(TIMEOUT);
+        Ok(Arc::new(builder.namespace(namespace.clone()).limits(limits).build().await?))
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Some(TIMEOUT)
     }
 }
 
