@@ -68,30 +68,36 @@ pub async fn storage_from_url(url: &str) -> Result<Arc<dyn Storage>, Error> {
             known()
         )));
     };
-    #[allow(unused_variables, reason = "without any backend")]
-    let url = format!("{scheme}:{rest}");
-    let opened: cache_api::Result<Arc<dyn Storage>> = match feature {
+    match opened(feature, &format!("{scheme}:{rest}"), rest).await {
+        Some(opened) => opened.map_err(Error::storage),
+        None => Err(Error::builder(format!(
+            "storage URLs of scheme `{scheme}` need the Cargo feature `{feature}` of `client-reqwest`, which is off"
+        ))),
+    }
+}
+
+/// Opens a storage of the backend that this feature brings; `None` where it is off.
+#[allow(unused_variables, clippy::match_single_binding, reason = "without any backend")]
+async fn opened(feature: &str, url: &str, rest: &str) -> Option<cache_api::Result<Arc<dyn Storage>>> {
+    match feature {
         #[cfg(feature = "memory")]
-        "memory" => super::memory_url::open(rest),
+        "memory" => Some(super::memory_url::open(rest)),
         #[cfg(feature = "dynamodb")]
-        "dynamodb" => open(cache_backend_dynamodb::DynamoDbStorageBuilder::from_url(&url)).await,
+        "dynamodb" => Some(open(cache_backend_dynamodb::DynamoDbStorageBuilder::from_url(url)).await),
         #[cfg(feature = "mongo")]
-        "mongo" => open(cache_backend_mongo::MongoStorageBuilder::from_url(&url)).await,
+        "mongo" => Some(open(cache_backend_mongo::MongoStorageBuilder::from_url(url)).await),
         #[cfg(feature = "object-store")]
-        "object-store" => open(cache_backend_object_store::ObjectStoreStorageBuilder::from_url(&url)).await,
-        #[cfg(feature = "postgres")]
-        "postgres" => open(cache_backend_postgres::PostgresStorageBuilder::from_url(&url)).await,
-        #[cfg(feature = "redis")]
-        "redis" => open(cache_backend_redis::RedisStorageBuilder::from_url(&url)).await,
-        #[cfg(feature = "sqlite")]
-        "sqlite" => open(cache_backend_sqlite::SqliteStorageBuilder::from_url(&url)).await,
-        _ => {
-            return Err(Error::builder(format!(
-                "storage URLs of scheme `{scheme}` need the Cargo feature `{feature}` of `client-reqwest`, which is off"
-            )));
+        "object-store" => {
+            Some(open(cache_backend_object_store::ObjectStoreStorageBuilder::from_url(url)).await)
         }
-    };
-    opened.map_err(Error::storage)
+        #[cfg(feature = "postgres")]
+        "postgres" => Some(open(cache_backend_postgres::PostgresStorageBuilder::from_url(url)).await),
+        #[cfg(feature = "redis")]
+        "redis" => Some(open(cache_backend_redis::RedisStorageBuilder::from_url(url)).await),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Some(open(cache_backend_sqlite::SqliteStorageBuilder::from_url(url)).await),
+        _ => None,
+    }
 }
 
 #[allow(dead_code, reason = "without any backend but memory")]
