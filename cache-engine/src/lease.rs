@@ -14,6 +14,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
+/// The shortest pause between two prolongations of a lease.
+const SHORTEST_REST: Duration = Duration::from_millis(5);
+
 /// What came of asking for a lease.
 pub(crate) enum Crossing {
     /// It is ours. Whoever held it before may have stored what is wanted: look again.
@@ -78,7 +81,8 @@ pub(crate) async fn wait(
     settings: &Settings,
     tasks: &TaskTracker,
 ) -> Crossing {
-    let end = Instant::now() + settings.wait_for_leader;
+    // A wait beyond what an instant can hold has no end.
+    let end = Instant::now().checked_add(settings.wait_for_leader);
     let mut pause = FIRST_PAUSE;
     loop {
         match acquire(store, flight, settings, tasks).await {
@@ -86,7 +90,7 @@ pub(crate) async fn wait(
             crossing => return crossing,
         }
         let until = Instant::now() + jittered(pause);
-        if until > end {
+        if end.is_some_and(|end| until > end) {
             tracing::debug!(storage = %store.storage, "another process took too long: fetching without its lease");
             return Crossing::Open;
         }
@@ -128,7 +132,7 @@ impl Release {
         let (store, lease) = (self.store.clone(), self.lease.clone());
         let keeper = runtime.spawn(async move {
             loop {
-                tokio::time::sleep(ttl / 3).await;
+                tokio::time::sleep((ttl / 3).max(SHORTEST_REST)).await;
                 let Some(leases) = store.storage.abilities().leases else { return };
                 let extend = leases.extend(&lease, ttl, store.clock.now());
                 // A lease that is lost stays lost: the ticket keeps what is stored under it from overwriting.

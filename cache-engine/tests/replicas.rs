@@ -162,6 +162,19 @@ async fn who_waits_too_long_for_another_process_fetches_for_itself() {
     assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
+/// Settings of any size work.
+#[tokio::test]
+async fn extreme_settings_are_no_panic() {
+    for extreme in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+        let origin = Origin::always(200, &[FRESH], "body");
+        let configure =
+            |builder: EngineBuilder| builder.wait_for_leader(extreme).lease(extreme).hit_for_miss(extreme);
+        let replicas = Replicas::new(2, &origin, configure);
+        assert_eq!((replicas.get(0).await.text(), replicas.get(1).await.text()), ("body", "body"));
+        assert_eq!(origin.requests(), 1);
+    }
+}
+
 /// A lease is given back when its fetch ends, however that ends.
 #[tokio::test]
 async fn leases_are_given_back() {
