@@ -56,6 +56,10 @@ quickstart:
 replicas:
     scripts/gate replicas
 
+# What a memory hit costs, in instructions, against what is recorded.
+instructions:
+    scripts/gate instructions
+
 # The public suite of cache tests, in both modes; CACHE_TESTS_DIR names a checkout newer than the release on npm.
 cache-tests:
     scripts/gate cache-tests
