@@ -1,5 +1,6 @@
 //! Rounds in which all subjects take turns, so that a machine that slows down slows all of them down.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,13 +30,13 @@ impl Subject {
 /// How long, and how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    pub(crate) concurrency: usize,
+    pub(crate) concurrency: u32,
     pub(crate) round: Duration,
     pub(crate) rounds: u32,
 }
 
 /// What was measured of one subject.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Measured {
     pub(crate) name: String,
     /// Operations a second, by round.
@@ -45,9 +46,35 @@ pub(crate) struct Measured {
     pub(crate) ops: u64,
     /// In nanoseconds, of all rounds.
     pub(crate) latencies: Histogram<u64>,
+    /// What else is to be said of it.
+    pub(crate) extra: BTreeMap<&'static str, f64>,
 }
 
 impl Measured {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            rates: Vec::new(),
+            typical: Vec::new(),
+            ops: 0,
+            latencies: histogram(),
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a round of operations that were timed one by one, one after the other.
+    pub(crate) fn add(&mut self, times: &[Duration]) -> Result<()> {
+        let mut round = Round { ops: 0, elapsed: times.iter().sum(), latencies: histogram() };
+        for time in times {
+            round.latencies.record(nanos(*time))?;
+        }
+        round.ops = round.latencies.len();
+        self.note(&round);
+        self.ops += round.ops;
+        self.latencies.add(&round.latencies)?;
+        Ok(())
+    }
+
     fn note(&mut self, round: &Round) {
         self.rates.push(round.rate());
         self.typical.push(round.latencies.value_at_quantile(0.5) as f64);
@@ -76,20 +103,10 @@ pub(crate) async fn compare(subjects: &[Subject], plan: Plan) -> Result<Vec<Meas
         let warm = subject.runner.run(Load { plan, length: plan.round / 2, pace: Pace::Each }).await?;
         paces.push(Pace::of(&warm, plan.concurrency));
     }
-    let mut measured: Vec<_> = subjects
-        .iter()
-        .map(|subject| Measured {
-            name: subject.name.clone(),
-            rates: Vec::new(),
-            typical: Vec::new(),
-            ops: 0,
-            latencies: histogram(),
-        })
-        .collect();
+    let mut measured: Vec<_> = subjects.iter().map(|subject| Measured::new(&subject.name)).collect();
     for round in 0..plan.rounds {
         let mut turns: Vec<_> = subjects.iter().zip(&paces).zip(&mut measured).collect();
-        let shift = round as usize % turns.len().max(1);
-        turns.rotate_left(shift);
+        turn(&mut turns, round);
         for ((subject, pace), measured) in turns {
             let run = |length, pace| subject.runner.run(Load { plan, length, pace });
             let timed = match pace {
@@ -113,6 +130,12 @@ pub(crate) async fn compare(subjects: &[Subject], plan: Plan) -> Result<Vec<Meas
     Ok(measured)
 }
 
+/// Whose turn is first moves on by one each round.
+pub(crate) fn turn<T>(turns: &mut [T], round: u32) {
+    let shift = usize::try_from(round).unwrap_or(0) % turns.len().max(1);
+    turns.rotate_left(shift);
+}
+
 /// The middle one, or the mean of the middle two.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
@@ -125,7 +148,7 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-pub(crate) fn histogram() -> Histogram<u64> {
+fn histogram() -> Histogram<u64> {
     let mut histogram = Histogram::new_with_bounds(1, 1_000_000_000, 3).unwrap_or_else(|_| unreachable!());
     histogram.auto(true);
     histogram
@@ -141,8 +164,8 @@ enum Pace {
 
 impl Pace {
     /// Below 20 µs, reading the clock would show.
-    fn of(warm: &Round, concurrency: usize) -> Self {
-        let each = concurrency as f64 / warm.rate();
+    fn of(warm: &Round, concurrency: u32) -> Self {
+        let each = f64::from(concurrency) / warm.rate();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 10 and 10,000")]
         if each < 20e-6 { Self::Batches((200e-6 / each).clamp(10.0, 10_000.0) as u32) } else { Self::Each }
     }
@@ -234,7 +257,7 @@ async fn batches(op: &impl Op, until: Instant, size: u32) -> Result<(u64, Histog
     }
 }
 
-pub(crate) fn nanos(duration: Duration) -> u64 {
+fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
 

@@ -1,9 +1,12 @@
 //! The lines of a run, and what the table is made of.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::Result;
 use crate::measure::Measured;
+use crate::subject::store::Store;
 
 /// What one measurement was made with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -11,7 +14,13 @@ pub(crate) struct Setting {
     pub(crate) case: &'static str,
     pub(crate) storage: String,
     pub(crate) body: usize,
-    pub(crate) concurrency: usize,
+    pub(crate) concurrency: u32,
+}
+
+impl Setting {
+    pub(crate) fn new(case: &'static str, storage: &Store, body: usize, concurrency: u32) -> Self {
+        Self { case, storage: storage.to_string(), body, concurrency }
+    }
 }
 
 /// One line: what was measured of one subject in one setting.
@@ -29,6 +38,8 @@ pub(crate) struct Line {
     pub(crate) ours_rate_over_this: Option<f64>,
     pub(crate) rounds: usize,
     pub(crate) timed_ops: u64,
+    #[serde(flatten)]
+    pub(crate) extra: BTreeMap<&'static str, f64>,
 }
 
 /// Collects lines, and prints each as it comes.
@@ -52,6 +63,7 @@ impl Report {
                 ours_rate_over_this: ours.map(|ours| ours.rate_over(one)).map(rounded),
                 rounds: one.rates.len(),
                 timed_ops: one.ops,
+                extra: one.extra.clone(),
             };
             println!("{}", serde_json::to_string(&line)?);
             self.lines.push(line);

@@ -9,10 +9,13 @@ pub(crate) const FIELDS: [(HeaderName, HeaderValue); 3] = [
     (USER_AGENT, HeaderValue::from_static("cache-bench/0.1")),
 ];
 
+/// The entity tag of each answer.
+pub(crate) const TAG: &str = "\"5f3c6d7e8a9b0c1d\"";
+
 /// Fields that each answer has, beside `date`, `content-length` and `cache-control`: twelve in all.
 const ANSWERED: [(&str, &str); 9] = [
     ("content-type", "application/json; charset=utf-8"),
-    ("etag", "\"5f3c6d7e8a9b0c1d\""),
+    ("etag", TAG),
     ("last-modified", "Wed, 31 Dec 2025 00:00:00 GMT"),
     ("expires", "Fri, 01 Jan 2100 00:00:00 GMT"),
     ("server", "origin/1.0"),

@@ -1,5 +1,7 @@
 //! The table after the lines.
 
+use std::collections::BTreeMap;
+
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use crate::report::Line;
@@ -10,7 +12,7 @@ pub(crate) fn of(lines: &[Line]) -> Table {
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
         "case", "storage", "body", "callers", "subject", "ops/s", "p50 µs", "p99 µs", "time: ours / this",
-        "rate: ours / this",
+        "rate: ours / this", "beside that",
     ]);
     for line in lines {
         table.add_row(vec![
@@ -24,6 +26,7 @@ pub(crate) fn of(lines: &[Line]) -> Table {
             number(format!("{:.2}", line.p99_us)),
             ratio(line.ours_time_over_this),
             ratio(line.ours_rate_over_this),
+            Cell::new(beside(&line.extra)),
         ]);
     }
     table
@@ -35,4 +38,8 @@ fn number(text: String) -> Cell {
 
 fn ratio(ratio: Option<f64>) -> Cell {
     number(ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")))
+}
+
+fn beside(extra: &BTreeMap<&str, f64>) -> String {
+    extra.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,14 @@
 //! The cases, a file each.
 
+mod chart;
 mod hit;
+mod hit_peers;
+mod mixed;
+mod revalidate;
+mod scale;
+mod stampede;
+mod store;
+mod stream;
 
 use std::time::Duration;
 
@@ -13,14 +21,27 @@ use crate::table;
 /// Runs a case and prints what came out.
 pub(crate) async fn run(cli: Cli) -> Result<()> {
     let mut report = Report::default();
-    match cli.case {
-        Case::Hit(common) => hit::run(&common, &mut report).await?,
+    match &cli.case {
+        Case::Hit(common) => hit::run(common, &mut report).await?,
+        Case::HitPeers(common) => hit_peers::run(common, &mut report).await?,
+        Case::Store(common) => store::run(common, &mut report).await?,
+        Case::Revalidate(common) => revalidate::run(common, &mut report).await?,
+        Case::Stampede(stampede) => stampede::run(stampede, &mut report).await?,
+        Case::Stream(common) => stream::run(common, &mut report).await?,
+        Case::Mixed(common) => mixed::run(common, &mut report).await?,
+        Case::Scale(scale) => scale::run(scale, &mut report).await?,
+        Case::Chart(chart) => return chart::run(chart),
+        Case::StreamChild(child) => return stream::child(child).await,
     }
     println!("{}", table::of(&report.lines));
     Ok(())
 }
 
-fn plan(common: &Common, concurrency: usize) -> Plan {
-    let round = Duration::from_secs_f64(common.seconds / f64::from(common.rounds));
-    Plan { concurrency, round, rounds: common.rounds }
+fn plan(common: &Common, concurrency: u32) -> Plan {
+    Plan { concurrency, round: round(common), rounds: common.rounds() }
+}
+
+/// How long a round of one subject is.
+fn round(common: &Common) -> Duration {
+    Duration::from_secs_f64(common.seconds / f64::from(common.rounds()))
 }

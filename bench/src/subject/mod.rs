@@ -1,5 +1,11 @@
 //! What is measured.
 
+pub(crate) mod assemble;
+pub(crate) mod floor;
+pub(crate) mod get;
 pub(crate) mod minimal;
 pub(crate) mod ours;
+#[cfg(feature = "peers")]
+pub(crate) mod peers;
+pub(crate) mod plain;
 pub(crate) mod store;

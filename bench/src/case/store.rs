@@ -1,0 +1,101 @@
+//! A miss that is stored: the time to the first byte, and to the end; also from an origin that drips.
+
+use std::time::{Duration, Instant};
+
+use super::round;
+use crate::Result;
+use crate::cli::Common;
+use crate::measure::{Measured, turn};
+use crate::origin::{Origin, check};
+use crate::report::{Report, Setting};
+use crate::subject::get::Get;
+use crate::subject::store::Store;
+use crate::subject::{ours, plain, store};
+
+/// How long the origin waits before each tenth of a body, in milliseconds.
+const DRIP: u64 = 2;
+
+pub(crate) async fn run(common: &Common, report: &mut Report) -> Result<()> {
+    let origin = Origin::start().await?;
+    for store in &store::chosen(&common.storage)? {
+        for body in common.bodies(1024) {
+            for drip in [0, DRIP] {
+                compared(common, &origin, store, body, drip, report).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn compared(
+    common: &Common,
+    origin: &Origin,
+    store: &Store,
+    body: usize,
+    drip: u64,
+    report: &mut Report,
+) -> Result<()> {
+    let (first, total) = if drip == 0 {
+        ("store, first byte", "store, total")
+    } else {
+        ("store, drip, first byte", "store, drip, total")
+    };
+    eprintln!("{total}, {store}, {body} bytes");
+    let client = ours::client(store).await?;
+    let plain = plain::client()?;
+    let mut firsts = [Measured::new("ours"), Measured::new("plain")];
+    let mut totals = firsts.clone();
+    let mut misses = Misses { origin, body, drip, begun: Instant::now().elapsed().as_nanos(), count: 0 };
+    // What an earlier run stored would be a hit.
+    misses.begun = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH)?.as_nanos();
+    for number in 0..common.rounds() {
+        let mut turns = [0, 1];
+        turn(&mut turns, number);
+        for subject in turns {
+            let before = origin.asked();
+            let (first, total) = match subject {
+                0 => misses.sample(&client, round(common)).await?,
+                _ => misses.sample(&plain, round(common)).await?,
+            };
+            if origin.asked() - before != first.len() as u64 {
+                return Err("a miss was none".into());
+            }
+            if let (Some(firsts), Some(totals)) = (firsts.get_mut(subject), totals.get_mut(subject)) {
+                firsts.add(&first)?;
+                totals.add(&total)?;
+            }
+        }
+    }
+    report.add(&Setting::new(first, store, body, 1), &firsts)?;
+    report.add(&Setting::new(total, store, body, 1), &totals)?;
+    client.close().await;
+    Ok(())
+}
+
+/// URLs that nobody asked for before.
+struct Misses<'a> {
+    origin: &'a Origin,
+    body: usize,
+    drip: u64,
+    begun: u128,
+    count: u64,
+}
+
+impl Misses<'_> {
+    /// Asks for so long; returns what the first byte and the end took, each time.
+    async fn sample<C: Get>(&mut self, client: &C, length: Duration) -> Result<(Vec<Duration>, Vec<Duration>)> {
+        let until = Instant::now() + length;
+        let (mut firsts, mut totals) = (Vec::new(), Vec::new());
+        while Instant::now() < until || firsts.is_empty() {
+            self.count += 1;
+            let path = format!("items/{}-{}", self.begun, self.count);
+            let url = self.origin.url(&path, &format!("body={}&drip={}", self.body, self.drip));
+            let began = Instant::now();
+            let (first, len) = client.stream(&url).await?;
+            totals.push(began.elapsed());
+            firsts.push(first);
+            check(len, self.body)?;
+        }
+        Ok((firsts, totals))
+    }
+}
