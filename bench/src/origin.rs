@@ -21,7 +21,8 @@ use crate::{Error, Result};
 /// How much of a body is sent at once.
 const PIECE: usize = 64 * 1024;
 
-static PIECES: LazyLock<Bytes> = LazyLock::new(|| (0u8..=255).cycle().take(PIECE).collect::<Vec<u8>>().into());
+static PIECES: LazyLock<Bytes> =
+    LazyLock::new(|| (0u8..=255).cycle().take(PIECE).collect::<Vec<u8>>().into());
 
 /// A running origin.
 #[derive(Clone, Debug)]

@@ -11,8 +11,17 @@ pub(crate) fn of(lines: &[Line]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
-        "case", "storage", "body", "callers", "subject", "ops/s", "p50 µs", "p99 µs", "time: ours / this",
-        "rate: ours / this", "beside that",
+        "case",
+        "storage",
+        "body",
+        "callers",
+        "subject",
+        "ops/s",
+        "p50 µs",
+        "p99 µs",
+        "time: ours / this",
+        "rate: ours / this",
+        "beside that",
     ]);
     for line in lines {
         table.add_row(vec![

@@ -49,7 +49,9 @@ fn svg(points: &[Point], body: usize) -> String {
     let fastest = points.iter().map(|point| point.p50_us).fold(slowest, f64::min);
     // Whole decades around all of them.
     let (from, to) = (fastest.max(1e-3).log10().floor(), slowest.log10().ceil());
-    let at = |micros: f64| LEFT + SPAN * ((micros.max(1e-3).log10() - from) / (to - from).max(1.0)).clamp(0.0, 1.0);
+    let at = |micros: f64| {
+        LEFT + SPAN * ((micros.max(1e-3).log10() - from) / (to - from).max(1.0)).clamp(0.0, 1.0)
+    };
 
     let mut bars = String::new();
     let mut top = 64.0;

@@ -20,8 +20,13 @@ pub(crate) async fn run(common: &Common, report: &mut Report) -> Result<()> {
             let directory = tempfile::TempDir::new()?;
             #[cfg(feature = "peers")]
             {
-                let mut visitor =
-                    Hits { in_memory: store.is_memory(), origin: &origin, url: &url, body, subjects: &mut subjects };
+                let mut visitor = Hits {
+                    in_memory: store.is_memory(),
+                    origin: &origin,
+                    url: &url,
+                    body,
+                    subjects: &mut subjects,
+                };
                 crate::subject::peers::each(directory.path(), &mut visitor).await?;
             }
             subjects.push(Subject::new("plain", Again::new(plain::client()?, &url, body).await?));
@@ -48,7 +53,12 @@ struct Hits<'a> {
 
 #[cfg(feature = "peers")]
 impl crate::subject::peers::Visitor for Hits<'_> {
-    async fn visit<C: crate::subject::get::Get>(&mut self, name: &str, in_memory: bool, client: C) -> Result<()> {
+    async fn visit<C: crate::subject::get::Get>(
+        &mut self,
+        name: &str,
+        in_memory: bool,
+        client: C,
+    ) -> Result<()> {
         if in_memory != self.in_memory {
             return Ok(());
         }

@@ -83,7 +83,11 @@ struct Misses<'a> {
 
 impl Misses<'_> {
     /// Asks for so long; returns what the first byte and the end took, each time.
-    async fn sample<C: Get>(&mut self, client: &C, length: Duration) -> Result<(Vec<Duration>, Vec<Duration>)> {
+    async fn sample<C: Get>(
+        &mut self,
+        client: &C,
+        length: Duration,
+    ) -> Result<(Vec<Duration>, Vec<Duration>)> {
         let until = Instant::now() + length;
         let (mut firsts, mut totals) = (Vec::new(), Vec::new());
         while Instant::now() < until || firsts.is_empty() {

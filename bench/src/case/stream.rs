@@ -114,7 +114,12 @@ async fn spawn(store: &Store, url: &str, body: usize, passes: &[Pass]) -> Result
     if !output.status.success() {
         return Err(format!("a process for {passes:?} failed").into());
     }
-    output.stdout.split(|byte| *byte == b'\n').take(passes.len()).map(|line| Ok(serde_json::from_slice(line)?)).collect()
+    output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .take(passes.len())
+        .map(|line| Ok(serde_json::from_slice(line)?))
+        .collect()
 }
 
 /// What a child does.
@@ -168,18 +173,26 @@ async fn must_hit(client: &CachedClient, told: &StreamChild) -> Result<()> {
     let response = client.get(&told.url).only_if_cached().send().await?;
     match response.cache_info().map(|info| info.source) {
         Some(Source::Store) => Ok(()),
-        _ => Err(Error::from("the body was not stored: see max_entry_size and the like in the storage's README")),
+        _ => Err(Error::from(
+            "the body was not stored: see max_entry_size and the like in the storage's README",
+        )),
     }
 }
 
-async fn floored(client: &CachedClient, store: &Store, told: &StreamChild) -> Result<Option<(Duration, Instant)>> {
+async fn floored(
+    client: &CachedClient,
+    store: &Store,
+    told: &StreamChild,
+) -> Result<Option<(Duration, Instant)>> {
     let response = client.get(&told.url).only_if_cached().send().await?;
     let key = response.cache_info().and_then(|info| info.key).ok_or("the answer has no key")?;
     drop(response);
     let storage = client.storage().ok_or("no storage")?;
     let found = storage.lookup(&key, SystemTime::now()).await?;
     let variant = found.variants().first().ok_or("the body is not there")?;
-    let Body::Stored(body) = &variant.body else { return Err("the body is too small to be in frames".into()) };
+    let Body::Stored(body) = &variant.body else {
+        return Err("the body is too small to be in frames".into());
+    };
     let stored = floor::Stored { store, namespace: storage.namespace(), key: &key };
     let began = Instant::now();
     let Some((first, len)) = floor::stream(stored, body).await? else { return Ok(None) };
@@ -192,6 +205,7 @@ async fn floored(client: &CachedClient, store: &Store, told: &StreamChild) -> Re
 /// A line of `/proc/self/status`, in KiB.
 fn memory(name: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in /proc/self/status")?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in /proc/self/status")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -45,6 +45,7 @@ impl Store {
     }
 
     /// A parameter of the URL.
+    #[allow(dead_code, reason = "without any store but memory")]
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.url.split_once('?')?;
         let pair = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
@@ -52,6 +53,7 @@ impl Store {
     }
 
     /// The URL without its parameters, which a driver does not know.
+    #[allow(dead_code, reason = "without any store but memory")]
     pub(crate) fn bare(&self) -> &str {
         self.url.split('?').next().unwrap_or_default()
     }

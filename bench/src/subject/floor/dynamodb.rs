@@ -41,7 +41,11 @@ impl Lookup {
 impl Read for Lookup {
     async fn read(&self) -> Result<Bytes> {
         let items = self.items().await?;
-        items.into_iter().filter_map(largest).max_by_key(Bytes::len).ok_or_else(|| "no body in DynamoDB".into())
+        items
+            .into_iter()
+            .filter_map(largest)
+            .max_by_key(Bytes::len)
+            .ok_or_else(|| "no body in DynamoDB".into())
     }
 }
 
@@ -54,7 +58,10 @@ pub(super) async fn raw(stored: Stored<'_>) -> Result<Raw> {
     let lookup = lookup(stored).await?;
     let items = lookup.items().await?;
     let holder = items.into_iter().max_by_key(|item| largest(item.clone()).map_or(0, |bytes| bytes.len()));
-    let key = holder.ok_or("the entry is not in DynamoDB")?.into_iter().filter(|(name, _)| name == "pk" || name == "sk");
+    let key = holder
+        .ok_or("the entry is not in DynamoDB")?
+        .into_iter()
+        .filter(|(name, _)| name == "pk" || name == "sk");
     Ok(Raw { table: lookup.table, key: key.collect() })
 }
 
@@ -83,7 +90,8 @@ struct Table {
 impl Table {
     async fn of(stored: Stored<'_>) -> Result<Self> {
         let location = stored.store.bare().trim_start_matches("dynamodb://").trim_end_matches('/');
-        let (user, name) = location.rsplit_once('@').map_or((None, location), |(user, name)| (Some(user), name));
+        let (user, name) =
+            location.rsplit_once('@').map_or((None, location), |(user, name)| (Some(user), name));
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
         if let Some(region) = stored.store.parameter("region") {
             loader = loader.region(Region::new(region));
@@ -92,7 +100,8 @@ impl Table {
             loader = loader.endpoint_url(endpoint);
         }
         let given = (stored.store.parameter("access_key_id"), stored.store.parameter("secret_access_key"));
-        let pair = user.and_then(|user| user.split_once(':')).map(|(id, secret)| (id.to_owned(), secret.to_owned()));
+        let pair =
+            user.and_then(|user| user.split_once(':')).map(|(id, secret)| (id.to_owned(), secret.to_owned()));
         if let Some((id, secret)) = given.0.zip(given.1).or(pair) {
             loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "given"));
         }

@@ -2,8 +2,6 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::Result;
-
 /// Connections that nobody uses now.
 pub(super) struct Idle<C>(Mutex<Vec<C>>);
 
@@ -12,16 +10,8 @@ impl<C> Idle<C> {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// One of them, or a new one.
-    pub(super) async fn take<E>(&self, connect: impl AsyncFnOnce() -> std::result::Result<C, E>) -> Result<C>
-    where
-        crate::Error: From<E>,
-    {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(connection) => Ok(connection),
-            None => Ok(connect().await?),
-        }
+    pub(super) fn take(&self) -> Option<C> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     pub(super) fn give_back(&self, connection: C) {

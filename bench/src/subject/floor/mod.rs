@@ -52,7 +52,9 @@ pub(crate) struct Stored<'a> {
 /// The floor and the raw read, where there are some: not of bodies that are kept in frames.
 pub(crate) async fn of(stored: Stored<'_>, assembly: &Assembly) -> Result<Vec<Subject>> {
     if assembly.body > INLINE_MAX {
-        eprintln!("no floor: a body of more than {INLINE_MAX} bytes is read in frames; see the case `stream`");
+        eprintln!(
+            "no floor: a body of more than {INLINE_MAX} bytes is read in frames; see the case `stream`"
+        );
         return Ok(Vec::new());
     }
     match stored.store.scheme() {
@@ -80,6 +82,7 @@ pub(crate) async fn of(stored: Stored<'_>, assembly: &Assembly) -> Result<Vec<Su
 
 /// Reads all frames of a large body; returns the time until the first ones were there, and the encoded length. `None`
 /// where that is not known of the store.
+#[allow(unused_variables, reason = "without any store but memory")]
 pub(crate) async fn stream(stored: Stored<'_>, body: &StoredBody) -> Result<Option<(Duration, usize)>> {
     match stored.store.scheme() {
         #[cfg(feature = "postgres")]

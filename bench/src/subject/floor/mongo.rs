@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use client_reqwest::cache_api::INLINE_MAX;
-use mongodb::bson::{Binary, RawDocumentBuf, doc, spec::BinarySubtype};
+use mongodb::bson::{Binary, Document, RawDocumentBuf, doc, spec::BinarySubtype};
 use mongodb::options::{CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Collection};
 
@@ -10,8 +10,16 @@ use super::{Read, Stored};
 use crate::Result;
 
 /// The parameters of the URL that are ours: the driver refuses them.
-const OURS: [&str; 8] =
-    ["namespace", "prefix", "max_entry_size", "max_retention", "clock_skew", "timeout", "connect_timeout", "lazy"];
+const OURS: [&str; 8] = [
+    "namespace",
+    "prefix",
+    "max_entry_size",
+    "max_retention",
+    "clock_skew",
+    "timeout",
+    "connect_timeout",
+    "lazy",
+];
 
 /// A document, by its name.
 pub(super) struct Find {
@@ -37,7 +45,7 @@ pub(super) async fn raw(stored: Stored<'_>) -> Result<Find> {
     let id = "http-cache-bench";
     let subtype = BinarySubtype::Generic;
     let bytes = Binary { subtype, bytes: bytes.into_iter().take(4 * INLINE_MAX).collect() };
-    let written = database.collection(id);
+    let written = database.collection::<Document>(id);
     written.replace_one(doc! { "_id": id }, doc! { "_id": id, "b": bytes }).upsert(true).await?;
     Ok(Find { collection: database.collection(id), id: id.to_owned() })
 }
@@ -51,7 +59,8 @@ impl Read for Find {
 
 async fn database(stored: Stored<'_>) -> Result<mongodb::Database> {
     let (location, query) = stored.store.url.split_once('?').unwrap_or((&stored.store.url, ""));
-    let theirs = |pair: &&str| !pair.is_empty() && !OURS.contains(&pair.split('=').next().unwrap_or_default());
+    let theirs =
+        |pair: &&str| !pair.is_empty() && !OURS.contains(&pair.split('=').next().unwrap_or_default());
     let query: Vec<_> = query.split('&').filter(theirs).collect();
     let client = Client::with_uri_str(format!("{location}?{}", query.join("&"))).await?;
     Ok(client.default_database().unwrap_or_else(|| client.database("http_cache")))

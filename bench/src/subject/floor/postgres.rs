@@ -35,8 +35,8 @@ impl Read for Lookup {
     async fn read(&self) -> Result<Bytes> {
         let mut connection = self.server.connection().await?;
         let row = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)))
-            .bind(&self.namespace)
-            .bind(&self.key)
+            .bind(self.namespace.clone())
+            .bind(self.key.clone())
             .bind(nanos())
             .bind(i64::try_from(MAX_VARIANTS)?)
             .bind(1024_i64 * 1024)
@@ -66,8 +66,8 @@ pub(super) async fn raw(stored: Stored<'_>) -> Result<Raw> {
         WHERE s.name = $1 AND s.cleared_at IS NULL AND r.key = $2",
     );
     let row = sqlx::query(AssertSqlSafe(find))
-        .bind(stored.namespace.as_str())
-        .bind(&stored.key.as_bytes()[..])
+        .bind(stored.namespace.to_string())
+        .bind(stored.key.as_bytes().to_vec())
         .fetch_one(&mut connection)
         .await?;
     server.0.give_back(connection);
@@ -96,7 +96,8 @@ struct Server(Idle<PgConnection>, PgConnectOptions);
 impl Server {
     fn of(stored: Stored<'_>) -> Result<Self> {
         let mut url = Url::parse(&stored.store.url)?;
-        let kept: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| DRIVERS.contains(&name.as_str())).collect();
+        let kept: Vec<_> =
+            url.query_pairs().into_owned().filter(|(name, _)| DRIVERS.contains(&name.as_str())).collect();
         url.set_query(None);
         if !kept.is_empty() {
             url.query_pairs_mut().extend_pairs(kept);
@@ -106,7 +107,10 @@ impl Server {
     }
 
     async fn connection(&self) -> Result<PgConnection> {
-        self.0.take(async || self.1.connect().await).await
+        match self.0.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(self.1.connect().await?),
+        }
     }
 }
 
@@ -128,12 +132,12 @@ impl ReadFrames for Frames {
     async fn frames(&self, range: Range<u32>) -> Result<usize> {
         let mut connection = self.server.connection().await?;
         let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql)))
-            .bind(&self.namespace)
-            .bind(&self.body)
+            .bind(self.namespace.clone())
+            .bind(self.body.clone())
             .bind(i64::from(range.start))
             .bind(i64::from(range.end))
             .bind(i64::try_from(2 * FRAME_SIZE + 4096)?)
-            .bind(&self.key);
+            .bind(self.key.clone());
         let rows = query.fetch_all(&mut connection).await?;
         self.server.0.give_back(connection);
         rows.iter().map(|row| Ok(row.try_get::<&[u8], _>(1)?.len())).sum()

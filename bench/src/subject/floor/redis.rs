@@ -28,7 +28,7 @@ pub(super) struct Lookup {
 
 pub(super) async fn lookup(stored: Stored<'_>) -> Result<Lookup> {
     let mut connection = connect(stored).await?;
-    let hash = redis::Script::new(LOOKUP).prepare_invoke().load_async(&mut connection).await?;
+    let hash = redis::Script::new(LOOKUP).load_async(&mut connection).await?;
     let pattern = format!("*:{}:*r:{}", stored.namespace, stored.key);
     let mut cursor = 0_u64;
     loop {
@@ -86,7 +86,7 @@ const RAW: &str = "http-cache-bench:raw";
 pub(super) async fn raw(stored: Stored<'_>) -> Result<Raw> {
     let lookup = lookup(stored).await?;
     let mut connection = lookup.connection;
-    let fields: Vec<(Bytes, Bytes)> = connection.hgetall(&lookup.resource).await?;
+    let fields: Vec<(Vec<u8>, Vec<u8>)> = connection.hgetall(&lookup.resource).await?;
     let bytes: Vec<u8> = fields.into_iter().flat_map(|(_, value)| value).collect();
     let () = connection.set_ex(RAW, bytes, 24 * 3600).await?;
     Ok(Raw { connection })
@@ -119,7 +119,7 @@ pub(super) struct Frames {
 
 pub(super) async fn frames(stored: Stored<'_>, body: &BodyId) -> Result<Frames> {
     let mut lookup = lookup(stored).await?;
-    let hash = redis::Script::new(FRAMES).prepare_invoke().load_async(&mut lookup.connection).await?;
+    let hash = redis::Script::new(FRAMES).load_async(&mut lookup.connection).await?;
     Ok(Frames { lookup, hash, body: body.to_string() })
 }
 
@@ -135,7 +135,7 @@ impl ReadFrames for Frames {
             .arg(range.start)
             .arg(range.end)
             .arg(2 * FRAME_SIZE + 4096);
-        let frames: Vec<Bytes> = command.query_async(&mut self.lookup.connection.clone()).await?;
-        Ok(frames.iter().map(Bytes::len).sum())
+        let frames: Vec<Vec<u8>> = command.query_async(&mut self.lookup.connection.clone()).await?;
+        Ok(frames.iter().map(Vec::len).sum())
     }
 }

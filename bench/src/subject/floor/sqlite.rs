@@ -38,8 +38,8 @@ impl Read for Lookup {
     async fn read(&self) -> Result<Bytes> {
         let mut connection = self.file.connection().await?;
         let query = sqlx::query(self.sql)
-            .bind(&self.namespace)
-            .bind(&self.key)
+            .bind(self.namespace.clone())
+            .bind(self.key.clone())
             .bind(nanos())
             .bind(i64::try_from(MAX_VARIANTS)?)
             .bind(1024_i64 * 1024)
@@ -63,8 +63,8 @@ pub(super) async fn raw(stored: Stored<'_>) -> Result<Raw> {
         "SELECT v.id FROM variant v JOIN resource r ON r.id = v.resource JOIN namespace s ON s.id = r.namespace
         WHERE s.name = $1 AND s.cleared_at IS NULL AND r.key = $2",
     )
-    .bind(stored.namespace.as_str())
-    .bind(&stored.key.as_bytes()[..])
+    .bind(stored.namespace.to_string())
+    .bind(stored.key.as_bytes().to_vec())
     .fetch_one(&mut connection)
     .await?;
     file.0.give_back(connection);
@@ -105,7 +105,10 @@ impl File {
     }
 
     async fn connection(&self) -> Result<SqliteConnection> {
-        self.0.take(async || self.1.connect().await).await
+        match self.0.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(self.1.connect().await?),
+        }
     }
 }
 
@@ -130,12 +133,12 @@ impl ReadFrames for Frames {
     async fn frames(&self, range: Range<u32>) -> Result<usize> {
         let mut connection = self.file.connection().await?;
         let query = sqlx::query(self.sql)
-            .bind(&self.namespace)
-            .bind(&self.body)
+            .bind(self.namespace.clone())
+            .bind(self.body.clone())
             .bind(i64::from(range.start))
             .bind(i64::from(range.end))
             .bind(i64::try_from(2 * FRAME_SIZE + 4096)?)
-            .bind(&self.key);
+            .bind(self.key.clone());
         let rows = query.fetch_all(&mut connection).await?;
         self.file.0.give_back(connection);
         let lens = rows.iter().map(|row| Ok(row.try_get::<&[u8], _>(1)?.len()));
