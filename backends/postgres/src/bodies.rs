@@ -65,9 +65,11 @@ impl Writer {
     async fn append(&self, bytes: &Bytes) -> Result<i64> {
         let statements = &self.inner.statements;
         let append = || match self.row {
-            Some(row) => {
-                query(statements.append_frame.sql()).bind(row).bind(i64::from(self.frames)).bind(&bytes[..])
-            }
+            Some(row) => query(statements.append_frame.sql())
+                .bind(row)
+                .bind(i64::from(self.frames))
+                .bind(&bytes[..])
+                .bind(&self.body.as_bytes()[..]),
             None => {
                 let limit = self.inner.limits.retention_from(self.began_at);
                 let begin = self.inner.sql(&statements.begin_body).bind(&self.body.as_bytes()[..]);
@@ -83,7 +85,12 @@ impl Writer {
     /// Gives the room back at once, rather than after `max_write`.
     async fn abandon(&self) -> Result<()> {
         let Some(row) = self.row else { return Ok(()) };
-        let abandon = || query(self.inner.statements.abandon_body.sql()).bind(row).bind(nanos(self.began_at));
+        let abandon = || {
+            query(self.inner.statements.abandon_body.sql())
+                .bind(row)
+                .bind(nanos(self.began_at))
+                .bind(&self.body.as_bytes()[..])
+        };
         self.inner.run("write", Repeat::Safe, abandon).await.map(drop)
     }
 }

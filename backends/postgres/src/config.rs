@@ -5,7 +5,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{
     PostgresStorage,
-    connections::Connections,
+    connections::{Connections, TIMEOUT},
     error::error,
     notices::Notices,
     schema::{Schema, check_name},
@@ -35,6 +35,7 @@ pub struct PostgresStorageBuilder {
     lazy: bool,
     max_connections: u32,
     acquire_timeout: Duration,
+    timeout: Duration,
     prepared_statements: bool,
     max_entry_size: u64,
 }
@@ -56,6 +57,7 @@ impl Default for PostgresStorageBuilder {
             lazy: false,
             max_connections: 10,
             acquire_timeout: Duration::from_secs(10),
+            timeout: TIMEOUT,
             prepared_statements: true,
             max_entry_size: 256 * 1024 * 1024,
         }
@@ -134,6 +136,13 @@ impl PostgresStorageBuilder {
         self
     }
 
+    /// How long one statement may take; 30 seconds by default. Beyond, its connection is closed, and it may have
+    /// happened or not. The server goes on with it unless its own `statement_timeout` is as short.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// Whether statements are prepared once a connection; `true` by default.
     ///
     /// `false` is for poolers that share connections between transactions and know no prepared statements (such
@@ -175,14 +184,12 @@ impl PostgresStorageBuilder {
                 return Err(error(ErrorKind::Config, "open")
                     .with_message("no server is named: use `from_url`, `connect_options` or `pool`"));
             }
-            Server::Options(options) => Connections::new(
-                *options,
-                self.max_connections,
-                self.acquire_timeout,
-                self.prepared_statements,
-            ),
-            Server::Pool(pool) => Connections::over(pool, self.prepared_statements),
+            Server::Options(options) => {
+                Connections::new(*options, self.max_connections, self.acquire_timeout)
+            }
+            Server::Pool(pool) => Connections::over(pool),
         };
+        let connections = connections.with_prepared(self.prepared_statements).with_timeout(self.timeout);
         let storage = PostgresStorage::new(
             Notices::new(Arc::new(connections)),
             EventOrigin::random()?,
@@ -214,6 +221,7 @@ impl fmt::Debug for PostgresStorageBuilder {
             .field("lazy", &self.lazy)
             .field("max_connections", &self.max_connections)
             .field("acquire_timeout", &self.acquire_timeout)
+            .field("timeout", &self.timeout)
             .field("prepared_statements", &self.prepared_statements)
             .field("max_entry_size", &self.max_entry_size)
             .finish()

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    error::{cannot_connect, error, failed, is_broken, is_conflict},
+    error::{cannot_connect, error, failed, is_broken, is_conflict, unanswered},
     row::Query,
 };
 
@@ -33,10 +33,15 @@ const IDLE: Duration = Duration::from_secs(240);
 /// How often a statement is asked again that was rolled back for another's sake.
 const CONFLICTS: u32 = 5;
 
+/// How long a statement is waited for, where nothing else is set.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+
 pub(crate) struct Connections {
     source: Source,
     /// Whether statements are prepared under a name, and kept.
     prepared: bool,
+    /// How long a statement is waited for.
+    timeout: Duration,
     closed: watch::Sender<bool>,
 }
 
@@ -60,18 +65,25 @@ pub(crate) enum Repeat {
 }
 
 impl Connections {
-    pub(crate) fn new(options: PgConnectOptions, max: u32, wait: Duration, prepared: bool) -> Self {
+    pub(crate) fn new(options: PgConnectOptions, max: u32, wait: Duration) -> Self {
         let permits =
             Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(1).clamp(1, Semaphore::MAX_PERMITS)));
         let idle = Mutex::default();
         // Poolers such as PgBouncer refuse the setting, and no number here has a fraction.
         let options = options.disable_statement_logging().extra_float_digits(None);
-        let source = Source::Own(Box::new(Own { options, permits, wait, idle }));
-        Self { source, prepared, closed: watch::Sender::new(false) }
+        Self::from(Source::Own(Box::new(Own { options, permits, wait, idle })))
     }
 
-    pub(crate) fn over(pool: PgPool, prepared: bool) -> Self {
-        Self { source: Source::Pool(pool), prepared, closed: watch::Sender::new(false) }
+    pub(crate) fn over(pool: PgPool) -> Self {
+        Self::from(Source::Pool(pool))
+    }
+
+    pub(crate) fn with_prepared(self, prepared: bool) -> Self {
+        Self { prepared, ..self }
+    }
+
+    pub(crate) fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Server and database, as they may be shown.
@@ -114,7 +126,9 @@ impl Connections {
         let (mut conflicts, mut broken) = (0, false);
         loop {
             let mut lent = self.acquire().await?;
-            let cause = match self.ask(lent.connection()?, statement()).await {
+            // Given up, the connection is closed with it: the answer may come yet.
+            let asked = timeout(self.timeout, self.ask(lent.connection()?, statement())).await;
+            let cause = match asked.map_err(|_| unanswered(operation, self.timeout))? {
                 Ok(rows) => {
                     lent.give_back();
                     return Ok(rows);
@@ -179,6 +193,12 @@ impl Connections {
                 let _ = connection.close().await;
             }
         }
+    }
+}
+
+impl From<Source> for Connections {
+    fn from(source: Source) -> Self {
+        Self { source, prepared: true, timeout: TIMEOUT, closed: watch::Sender::new(false) }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::io;
+use std::{io, time::Duration};
 
 use cache_api::{Error, ErrorKind};
 
@@ -32,6 +32,12 @@ pub(crate) fn failed(operation: &'static str, cause: sqlx::Error) -> Error {
         _ => error,
     };
     error.with_source(cause)
+}
+
+/// Nothing came within the time that a statement has: it may have happened, or happen yet.
+pub(crate) fn unanswered(operation: &'static str, timeout: Duration) -> Error {
+    error(ErrorKind::Timeout, operation)
+        .with_message(format!("no answer within {timeout:?}: look at the server's load, or raise timeout"))
 }
 
 /// What the session is set to would keep statements from seeing what was committed while they waited.

@@ -111,10 +111,15 @@ impl Inner {
     pub(crate) async fn ready(&self) -> Result<()> {
         let open = async || {
             self.schema.open(&self.connections).await?;
-            let new = || self.sql(&self.statements.new_namespace);
-            self.connections.run("open", Repeat::Safe, new).await.map(drop)
+            self.name_again().await
         };
         self.ready.get_or_try_init(open).await.map(drop)
+    }
+
+    /// Gives the namespace its row, unless it has one.
+    async fn name_again(&self) -> Result<()> {
+        let new = || self.sql(&self.statements.new_namespace);
+        self.connections.run("open", Repeat::Safe, new).await.map(drop)
     }
 
     pub(crate) async fn run<'q>(
@@ -158,7 +163,7 @@ impl Storage for PostgresStorage {
 
     async fn lookup(&self, key: &CacheKey, now: SystemTime) -> Result<Resource> {
         let inner = &*self.inner;
-        let rows = inner.run("lookup", Repeat::Safe, || {
+        let lookup = || {
             inner
                 .sql(&inner.statements.lookup)
                 .bind(&key.as_bytes()[..])
@@ -167,8 +172,14 @@ impl Storage for PostgresStorage {
                 .bind(signed(HEAD_MAX))
                 .bind(signed(INLINE_ENCODED_MAX))
                 .bind(signed(INLINE_ENCODED_TOTAL))
-        });
-        Ok(inner.resource(key, &rows.await?, now))
+        };
+        let mut rows = inner.run("lookup", Repeat::Safe, lookup).await?;
+        if rows.is_empty() {
+            // A crash of the server empties unlogged tables, the namespace's row with them.
+            inner.name_again().await?;
+            rows = inner.run("lookup", Repeat::Safe, lookup).await?;
+        }
+        Ok(inner.resource(key, &rows, now))
     }
 
     async fn read(&self, key: &CacheKey, body: BodyId, frames: Range<u32>) -> Result<Vec<Frame>> {

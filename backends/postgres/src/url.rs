@@ -1,6 +1,6 @@
 //! `postgres:` and `postgresql:` URLs.
 
-use std::{borrow::Cow, num::NonZeroU32};
+use std::{borrow::Cow, num::NonZeroU32, time::Duration};
 
 use cache_api::{Error, ErrorKind, Limits, Parameters, Result};
 use sqlx::postgres::PgConnectOptions;
@@ -65,11 +65,11 @@ pub(crate) fn builder(text: &str) -> Result<PostgresStorageBuilder> {
     if let Some(connections) = parameters.parsed::<NonZeroU32>("max_connections", "a number from 1")? {
         builder = builder.max_connections(connections.get());
     }
-    if let Some(timeout) = parameters.duration("acquire_timeout")? {
-        if timeout.is_zero() {
-            return Err(config("the value of acquire_timeout is to be more than 0"));
-        }
+    if let Some(timeout) = duration(&mut parameters, "acquire_timeout")? {
         builder = builder.acquire_timeout(timeout);
+    }
+    if let Some(timeout) = duration(&mut parameters, "timeout")? {
+        builder = builder.timeout(timeout);
     }
     if let Some(prepared) = parameters.flag("prepared_statements")? {
         builder = builder.prepared_statements(prepared);
@@ -92,6 +92,16 @@ pub(crate) fn builder(text: &str) -> Result<PostgresStorageBuilder> {
     Ok(builder.connect_options(options))
 }
 
+/// A duration that is more than nothing.
+fn duration(parameters: &mut Parameters, name: &'static str) -> Result<Option<Duration>> {
+    match parameters.duration(name)? {
+        Some(duration) if duration.is_zero() => {
+            Err(config(format!("the value of {name} is to be more than 0")))
+        }
+        duration => Ok(duration),
+    }
+}
+
 fn config(message: impl Into<Cow<'static, str>>) -> Error {
     error(ErrorKind::Config, "url").with_message(message)
 }
@@ -103,7 +113,7 @@ mod tests {
     #[test]
     fn parameters_are_taken_and_the_rest_is_passed_on() {
         let url = "postgresql://app:s%40cret@db.internal:6432/shop?namespace=a-b&schema=cache_x&create=false\
-            &unlogged=true&lazy=true&max_connections=3&acquire_timeout=2s&prepared_statements=false\
+            &unlogged=true&lazy=true&max_connections=3&acquire_timeout=2s&timeout=7s&prepared_statements=false\
             &max_entry_size=2MiB&max_retention=30d&sslmode=require&application_name=shop&options[statement_timeout]=5s";
         let shown = format!("{:?}", builder(url).unwrap());
         for part in [
@@ -115,6 +125,7 @@ mod tests {
             "lazy: true",
             "max_connections: 3",
             "acquire_timeout: 2s",
+            " timeout: 7s",
             "prepared_statements: false",
             "2097152",
             "max_retention: 2592000s",
@@ -148,7 +159,8 @@ mod tests {
             ("db?lazy=true&lazy=true", "twice"),
             ("db?max_connections=0", "from 1"),
             ("db?acquire_timeout=soon", "acquire_timeout is no duration"),
-            ("db?acquire_timeout=0", "more than 0"),
+            ("db?acquire_timeout=0", "acquire_timeout is to be more than 0"),
+            ("db?timeout=0", "timeout is to be more than 0"),
             ("db?max_entry_size=1GB", "no size"),
             ("db?sslmode=perhaps", "sslmode"),
             ("db#x", "fragment"),

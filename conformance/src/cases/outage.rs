@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use cache_api::{Body, BodyId, Change, Committed, Error, FRAME_SIZE, Filter, Result, Use};
+use cache_api::{
+    Body, BodyId, BodyWriter, Change, Committed, Error, FRAME_SIZE, Filter, Result, Ticket, Use,
+};
 use futures_util::{StreamExt, future::BoxFuture};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -19,7 +21,7 @@ use crate::{
 };
 
 cases!["outage", patience 2;
-    restarted [OwnServer], killed_while_writing [OwnServer], killed_during_commit [OwnServer],
+    restarted [OwnServer], restarted_between_frames [OwnServer], killed_while_writing [OwnServer], killed_during_commit [OwnServer],
     unreachable [Remote], stalled [Remote], cut_while_writing [Remote], cut_while_reading [Remote],
 ];
 
@@ -47,6 +49,49 @@ async fn restarted(bench: Bench) -> Outcome {
     whole_or_absent(&store, &[&old]).await?;
     works_again(&store, &bench.draft(old.key).stored()).await?;
     works_again(&store, &bench.draft(bench.key(2))).await
+}
+
+/// A writer does not notice that the server was another for a while: what it goes on to write is its own body's or nobody's.
+async fn restarted_between_frames(bench: Bench) -> Outcome {
+    let server = bench.own_server()?;
+    let subject = server.start().await.map_err(|e| Failure::of(&*e).while_doing("a server of its own"))?;
+    let store = bench.open_on(&*subject).await?;
+    let (one, two) = (
+        bench.draft(bench.key(1)).len(bench.seed(), 6 * FRAME),
+        bench.draft(bench.key(2)).len(bench.seed(), 6 * FRAME),
+    );
+    let begin = async |draft: &Draft| {
+        let ticket = until_it_works(|| store.storage.lookup(&draft.key, store.now())).await?.ticket().clone();
+        let id = BodyId::random().map_err(|e| Failure::of(&e))?;
+        let mut writer = until_it_works(|| store.storage.writer(&ticket, id, store.now())).await?;
+        for index in 0..3 {
+            writer.write(store.frame(draft, id, index)).await.context("write")?;
+        }
+        Ok::<_, Failure>((ticket, id, writer))
+    };
+    let (ticket, id, mut first) = begin(&one).await?;
+    kill(server.kill()).await?;
+    kill(server.restart()).await?;
+    let (second_ticket, second_id, mut second) = begin(&two).await?;
+    let mut goes_on = Ok(());
+    for index in 3..6 {
+        if goes_on.is_ok() {
+            goes_on = first.write(store.frame(&one, id, index)).await;
+        }
+        second.write(store.frame(&two, second_id, index)).await.context("a write after the restart")?;
+    }
+    let commit = async |draft: &Draft, ticket: &Ticket, id, writer: Box<dyn BodyWriter>| {
+        let body = Body::Stored(writer.finish(draft.payload.len()).await?);
+        store.storage.commit(ticket, store.entry(draft, id), Change::Put(body), store.now()).await
+    };
+    if goes_on.is_ok() {
+        // It may be refused, or have lost what was before the restart.
+        let _ = commit(&one, &ticket, id, first).await;
+    }
+    let committed = commit(&two, &second_ticket, second_id, second).await.context("commit")?;
+    ensure!(matches!(committed, Committed::Stored { .. }), "expected it to be stored, got {committed:?}");
+    store.check(&two).await.context("what was begun after the restart")?;
+    whole_or_absent(&store, &[&one]).await
 }
 
 /// A frame is on its way when the server dies. The old body is whole or gone, as much as the server keeps.

@@ -108,6 +108,8 @@ impl Subject for Server {
     }
 }
 
+const TIMEOUT: Duration = Duration::from_secs(1);
+
 #[async_trait]
 impl Remote for Server {
     fn address(&self) -> String {
@@ -116,13 +118,12 @@ impl Remote for Server {
 
     async fn open_at(&self, address: &str, namespace: &Namespace, limits: Limits) -> Opened {
         let there = Self { url: services::at_address(&self.url, address), ..self.clone() };
-        let builder = there.builder().acquire_timeout(Duration::from_secs(1));
+        let builder = there.builder().acquire_timeout(TIMEOUT).timeout(TIMEOUT);
         Ok(Arc::new(builder.namespace(namespace.clone()).limits(limits).build().await?))
     }
 
-    /// A statement is waited for as long as its caller does.
     fn timeout(&self) -> Option<Duration> {
-        None
+        Some(TIMEOUT)
     }
 }
 
