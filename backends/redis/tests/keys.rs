@@ -32,6 +32,7 @@ fn main() -> std::process::ExitCode {
     Trials::new("redis", own(&Kind::Single).presence())
         .case("round_trips", round_trips)
         .case("every_key_expires", every_key_expires)
+        .case("one_slot", one_slot)
         .case("values_of_others", values_of_others)
         .case("state_evicted", state_evicted)
         .case("tag_index_evicted", tag_index_evicted)
@@ -136,6 +137,29 @@ async fn unexpiring(service: &Service) -> Vec<String> {
         }
     }
     bad
+}
+
+/// A Cluster puts what has one hash tag (the first `{…}` of a key) into one slot; a script may touch no other.
+async fn one_slot() {
+    let service = own(&Kind::Single);
+    let storage = open(&service).await;
+    let now = start();
+    let tags = [TagDigest::of("a"), TagDigest::of("b")];
+    let mut raw = raw(&service).await;
+    for number in 0..8 {
+        let key = key(number);
+        put(&storage, key, vec![0; 10], &tags, now).await.unwrap();
+        put_stored(&storage, key, 1, 300_000, now).await.unwrap();
+        let found = storage.lookup(&key, now).await.unwrap();
+        stored(&storage, found.ticket(), 2, 10, now).await.unwrap();
+        storage.abilities().leases.unwrap().acquire(&key, Duration::from_secs(30), now).await.unwrap();
+        let keys = keys_ending(&mut raw, "*").await;
+        let mut slots: Vec<&str> = keys.iter().filter_map(|name| name.split(['{', '}']).nth(1)).collect();
+        assert_eq!(slots.len(), keys.len(), "a key without a hash tag: {keys:?}");
+        slots.dedup();
+        assert!(slots.len() == 1 && keys.len() > 4, "resource {number}: {keys:?}");
+        let _: redis::Value = ask(&mut raw, &["FLUSHALL"]).await;
+    }
 }
 
 /// Each of our keys in turn holds a value of another type, or other bytes: a miss, and the next write mends it.
