@@ -63,6 +63,15 @@ impl Server {
         self.collections.get_or_try_init(|| self.connect()).await
     }
 
+    /// Ends the sessions and closes the connections of a client of our own; one of the user's stays as it is.
+    pub(crate) async fn close(&self) {
+        if let (Target::Url(_), Some(collections)) = (&self.target, self.collections.get()) {
+            let shutdown = collections.resources.client().clone().shutdown().immediate(true);
+            // What does not end in time ends with its connections.
+            let _ = tokio::time::timeout(self.timeout, shutdown).await;
+        }
+    }
+
     /// What a command answers, in time.
     pub(crate) async fn run<T>(
         &self,

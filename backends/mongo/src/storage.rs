@@ -127,7 +127,9 @@ impl Storage for MongoStorage {
     }
 
     async fn close(&self) -> Result<()> {
-        self.inner.closed.store(true, Ordering::Release);
+        if !self.inner.closed.swap(true, Ordering::AcqRel) {
+            self.inner.server.close().await;
+        }
         Ok(())
     }
 }

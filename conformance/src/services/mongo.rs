@@ -95,7 +95,10 @@ fn command(port: u16, data: &Path, passwords: bool) -> Result<Command, NotStarte
         command
     } else {
         let mut command = Command::new(binary(&["mongod", "secantusd-py"], &[])?);
-        command.args(["--host", "127.0.0.1", "--port", &port]).arg("--storage-path").arg(data);
+        command
+            .args(["--host", "127.0.0.1", "--port", &port, "--standalone"])
+            .arg("--storage-path")
+            .arg(data);
         command
     };
     if passwords {
@@ -105,12 +108,7 @@ fn command(port: u16, data: &Path, passwords: bool) -> Result<Command, NotStarte
 }
 
 fn url(address: &str) -> String {
-    let url = format!("mongodb://{address}/{DATABASE}");
-    match binary(&["mongod"], &[]) {
-        Ok(_) => url,
-        // What stands in for it looks, at each write, through all that could be asked for again.
-        Err(_) => format!("{url}?retryWrites=false"),
-    }
+    format!("mongodb://{address}/{DATABASE}")
 }
 
 /// Whether the server says hello.

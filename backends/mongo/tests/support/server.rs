@@ -20,16 +20,15 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 pub(crate) struct Server {
     url: String,
-    /// Whether another like it can be started.
+    /// Whether it was started for the suite: then another like it can be, and it is no replica set, whose members
+    /// tell clients where they are so that they pass by any proxy.
     is_process: bool,
-    /// Whether a case has it for itself.
-    is_own: bool,
 }
 
 impl Server {
     pub(crate) fn of(service: &Service) -> Self {
         let url = service.url().unwrap_or_default().to_owned();
-        Self { url, is_process: service.is_process(), is_own: false }
+        Self { url, is_process: service.is_process() }
     }
 
     async fn collection(&self, kind: &str) -> Outcome<Collection<Document>> {
@@ -52,15 +51,12 @@ impl Subject for Server {
         Some(self)
     }
 
-    /// What stands in for MongoDB is a replica set of one, which tells clients where it is: a proxy is passed by, so that
-    /// only a server that a case kills is remote.
     fn remote(&self) -> Option<&dyn Remote> {
-        self.is_own.then_some(self as &dyn Remote)
+        self.is_process.then_some(self as &dyn Remote)
     }
 
     fn own_server(&self) -> Option<Arc<dyn OwnServer>> {
-        let own = |service: &Service| Self { is_own: true, ..Self::of(service) };
-        self.is_process.then(|| services::own_server(Kind::Single, own))
+        self.is_process.then(|| services::own_server(Kind::Single, Self::of))
     }
 }
 
