@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     fmt,
     sync::{Arc, OnceLock},
 };
@@ -18,6 +19,7 @@ struct Inner<T> {
     value: OnceLock<T>,
     bytes: OnceLock<Bytes>,
     codec: Option<(Arc<dyn Serializer>, Place)>,
+    derived: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// A head on its way to or from a storage.
@@ -50,19 +52,35 @@ impl<T: Content> Coded<T> {
             value: OnceLock::from(value),
             bytes: OnceLock::new(),
             codec: Some((serializer, place)),
+            derived: OnceLock::new(),
         }))
     }
 
     /// Encoded bytes, as a store holds them.
     #[must_use]
     pub fn from_bytes(bytes: Bytes) -> Self {
-        Self(Arc::new(Inner { value: OnceLock::new(), bytes: OnceLock::from(bytes), codec: None }))
+        Self(Arc::new(Inner {
+            value: OnceLock::new(),
+            bytes: OnceLock::from(bytes),
+            codec: None,
+            derived: OnceLock::new(),
+        }))
     }
 
     /// The value, where it is known without decoding.
     #[must_use]
     pub fn value(&self) -> Option<&T> {
         self.0.value.get()
+    }
+
+    /// What a reader makes of the value: made at the first call, and kept beside the value for as long as that is. It
+    /// is stored nowhere.
+    ///
+    /// `None` where the value is not known yet, or something of another type is kept. Clones share it, with whoever
+    /// else has them: what depends on more than the value had better hold what it depends on.
+    pub fn derived<D: Send + Sync + 'static>(&self, make: impl FnOnce(&T) -> D) -> Option<&D> {
+        let value = self.0.value.get()?;
+        self.0.derived.get_or_init(|| Box::new(make(value))).downcast_ref()
     }
 
     /// The encoded bytes; encodes at the first call.

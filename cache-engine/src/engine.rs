@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use cache_api::{CacheKey, KeyFn, KeyRequest, Keyed, Storage, Use};
+use cache_api::{CacheKey, ErrorKind, KeyFn, KeyRequest, Keyed, Storage, TagDigest, Use};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -10,8 +10,9 @@ use crate::{
     error::Error,
     expedition::Expedition,
     flight::Flights,
-    found::Found,
+    found::{Found, Views},
     info::{CacheInfo, Source},
+    memo::Memo,
     misses::Misses,
     network::{Network, Request},
     policy::{self, Ask, Before, Decision, Options, RequestView},
@@ -32,8 +33,9 @@ pub(crate) struct Inner<N: Network> {
     key: Arc<dyn KeyFn>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
-    /// The same for a request on behalf of a tenant.
+    /// The same for a request on behalf of a tenant: nothing that makes a response more or less fresh.
     scoped: Options,
+    memo: Memo,
     pub(crate) settings: Settings,
     pub(crate) flights: Flights<N::Error>,
     pub(crate) misses: Misses,
@@ -78,6 +80,7 @@ impl<N: Network> Engine<N> {
             clock,
             options,
             scoped,
+            memo: Memo::new(),
             settings,
             flights: Flights::default(),
             misses: Misses::default(),
@@ -92,16 +95,17 @@ impl<N: Network> Engine<N> {
     /// # Errors
     /// [`Error::Network`] when the origin could not be reached and nothing stored may stand in for it.
     /// [`Error::Storage`] when the storage failed and the engine is set to fail closed.
+    // What a hit does not come to is in a box of its own: a future is moved whole, however little of it is used.
     pub async fn handle(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
         let Some(store) = inner.open_store() else {
-            return inner.past(None, request).await;
+            return Box::pin(inner.past(None, request)).await;
         };
         let Some(key) = inner.key_of(store, &request).await else {
-            return inner.past(Some(store), request).await;
+            return Box::pin(inner.past(Some(store), request)).await;
         };
         if request.controls.bypass || !inner.options.methods.contains(&request.method) {
-            return inner.past(Some(store), request).await;
+            return Box::pin(inner.past(Some(store), request)).await;
         }
         Inner::cached(inner, store, request, key).await
     }
@@ -127,6 +131,31 @@ impl<N: Network> Engine<N> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Removes what is stored under any of these tags, for all who share the storage, and returns how many entries went.
+    /// What is being fetched at the time is not stored under them either. No deadline holds: it may take a while.
+    ///
+    /// An answer's tags are those that it names ([`EngineBuilder::tag_fields`](crate::EngineBuilder::tag_fields)) and
+    /// those of the [request](Request::tags) that it was stored for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when the storage has no tags; otherwise when it failed: some entries may be gone then,
+    /// purge again.
+    pub async fn purge_tags<T: AsRef<str>>(
+        &self,
+        tags: impl IntoIterator<Item = T> + Send,
+    ) -> Result<u64, cache_api::Error> {
+        let digests: Vec<_> = tags.into_iter().map(|tag| TagDigest::of(tag.as_ref())).collect();
+        let Some(store) = &self.0.store else { return Ok(0) };
+        let Some(tags) = store.storage.abilities().tags else {
+            return Err(cache_api::Error::new(ErrorKind::Config, "purge")
+                .with_message(format!("{} has no tags: use another storage", store.storage)));
+        };
+        if digests.is_empty() {
+            return Ok(0);
+        }
+        tags.purge(&digests, store.clock.now()).await
     }
 
     /// The storage; `None` for an engine that passes every request on.
@@ -210,11 +239,16 @@ impl<N: Network> Inner<N> {
                 Err(_) => None,
             };
             let now = self.clock.now();
-            let views = found.as_ref().map(Found::views).unwrap_or_default();
-            let before = policy::before(self.options(&request), &view(&request, &key), &views, now);
+            let before = {
+                let views = found.as_ref().map(|found| self.views(found)).unwrap_or_default();
+                let options = self.options(&request);
+                let chance = options.early_refresh.map(|_| fastrand::f64());
+                policy::before(options, &view(&request, &key).with_chance(chance), &views, now)
+            };
             let (index, form, refresh) = match &before.decision {
                 Decision::Serve { index, form } => (*index, *form, None),
-                Decision::ServeStale { index, form, refresh } => (*index, *form, Some(refresh)),
+                Decision::ServeEarly { index, form, refresh }
+                | Decision::ServeStale { index, form, refresh } => (*index, *form, Some(refresh)),
                 Decision::Unsatisfiable => return Ok(unsatisfiable(&before, Some(key))),
                 Decision::Revalidate(ask) | Decision::Fetch(ask) | Decision::Bypass(ask) => {
                     let ask = ask.clone();
@@ -226,7 +260,7 @@ impl<N: Network> Inner<N> {
                         ask: &ask,
                         landings,
                     };
-                    let pilot = match self.queue(&mut queue, wanted).await {
+                    let pilot = match Box::pin(self.queue(&mut queue, wanted)).await {
                         Turn::Go(pilot) => pilot,
                         Turn::Look => continue,
                         Turn::Take(answer) => return answer,
@@ -240,10 +274,9 @@ impl<N: Network> Inner<N> {
                         before,
                         ask,
                     };
-                    return expedition.lead(pilot).await;
+                    return Box::pin(expedition.lead(pilot)).await;
                 }
             };
-            drop(views);
             queue.step_back();
             let Some(found) = found else { continue };
             let age = before.age;
@@ -283,10 +316,15 @@ impl<N: Network> Inner<N> {
                         before,
                         ask,
                     };
-                    return expedition.lead(None).await;
+                    return Box::pin(expedition.lead(None)).await;
                 }
             }
         }
+    }
+
+    /// The stored responses as the policy sees them, each judged once.
+    pub(crate) fn views<'a>(&self, found: &'a Found) -> Views<'a> {
+        found.views(|head| self.memo.freshness(head, &self.options))
     }
 
     /// Notes that an entry was served, for a storage that evicts what is not used.

@@ -148,7 +148,7 @@ impl<N: Network> Expedition<N> {
             let responded_at = self.inner.clock.now();
             let after = {
                 let head = N::head(&response);
-                let views = self.found.as_ref().map(Found::views).unwrap_or_default();
+                let views = self.found.as_ref().map(|found| self.inner.views(found)).unwrap_or_default();
                 let received = ResponseView::new(head.status, head.headers, requested_at, responded_at)
                     .with_version(head.version);
                 let options = self.inner.options(&self.request);
@@ -254,8 +254,12 @@ impl<N: Network> Expedition<N> {
         let (Outcome::Store { head, keep_until }, Some(found)) = (&after.outcome, &self.found) else {
             return self.pass(response, after);
         };
+        let Some(tags) = self.inner.settings.tagging.of(&head.headers, &self.request.tags, &[]) else {
+            tracing::warn!(key = %self.key, "not stored: more tags than an entry may have");
+            return self.pass(response, after);
+        };
         let ticket = found.ticket().clone();
-        let draft = Draft { ticket, head: (**head).clone(), keep_until: *keep_until };
+        let draft = Draft { ticket, head: (**head).clone(), keep_until: *keep_until, tags };
         let head = N::head(&response);
         let expected = if self.request.method == Method::HEAD { None } else { content_length(head.headers) };
         if expected.is_some_and(|expected| expected > self.inner.settings.max_body) {
@@ -287,11 +291,16 @@ impl<N: Network> Expedition<N> {
         };
         match keep {
             Keep::Until(keep_until) => {
+                let tagging = &self.inner.settings.tagging;
+                let Some(tags) = tagging.of(&head.headers, &self.request.tags, &variant.tags) else {
+                    tracing::warn!(key = %self.key, "not kept: more tags than an entry may have");
+                    self.forget(index).await;
+                    return false;
+                };
                 let place = self.store.place(&self.key, variant);
                 let cell = self.store.head_cell(head.clone(), place);
                 let now = self.inner.clock.now();
-                let entry = Entry::new(self.key, variant.id, cell, now, *keep_until)
-                    .with_tags(Arc::clone(&variant.tags));
+                let entry = Entry::new(self.key, variant.id, cell, now, *keep_until).with_tags(tags);
                 let committed = self.store.commit(found.ticket(), entry, Change::Keep(variant.version)).await;
                 matches!(committed, Ok(Committed::Stored { .. }))
             }
@@ -354,6 +363,7 @@ impl<B> Request<B> {
             body: None,
             controls: self.controls,
             tenant: self.tenant.clone(),
+            tags: self.tags.clone(),
         }
     }
 }

@@ -55,7 +55,7 @@ impl<N: Network> Engine<N> {
         let mut asked = request.clone_head();
         asked.controls.bypass |=
             store.is_none() || (key.is_none() && inner.options.methods.contains(&asked.method));
-        let views = found.as_ref().map(Found::views).unwrap_or_default();
+        let views = found.as_ref().map(|found| inner.views(found)).unwrap_or_default();
         let salt = key.unwrap_or(CacheKey::from_bytes([0; 32]));
         let before = policy::before(inner.options(&asked), &view(&asked, &salt), &views, inner.clock.now());
         Ok(Explanation::of(before, key, found.as_ref()))
@@ -67,11 +67,13 @@ impl Explanation {
         let ask = before.ask();
         let conditions = ask.map(|ask| ask.conditions.clone()).unwrap_or_default();
         let selected = match &before.decision {
-            Decision::Serve { index, .. } | Decision::ServeStale { index, .. } => Some(*index),
+            Decision::Serve { index, .. }
+            | Decision::ServeEarly { index, .. }
+            | Decision::ServeStale { index, .. } => Some(*index),
             _ => ask.and_then(|ask| ask.selected),
         };
         let variant = selected.and_then(|index| Some(found?.variant(index)?.id));
-        let stored = found.map_or(0, |found| found.views().len());
+        let stored = found.map_or(0, |found| found.len());
         let Before { decision, reasons, age, ttl, forward } = before;
         Self { decision, reasons, forward, key, stored, variant, age, ttl, conditions }
     }
@@ -81,6 +83,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.decision {
             Decision::Serve { .. } => "served from the store",
+            Decision::ServeEarly { .. } => "served from the store, and refreshed in the background",
             Decision::ServeStale { .. } => "served stale from the store, and refreshed in the background",
             Decision::Unsatisfiable => "answered with 504",
             Decision::Revalidate(_) => "asked of the origin, with conditions",

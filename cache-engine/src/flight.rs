@@ -71,8 +71,17 @@ pub(crate) struct Pilot<E> {
     key: FlightKey,
     sender: watch::Sender<Landing<E>>,
     boarded: Arc<Notify>,
-    /// What was done about other processes: nothing yet, or the lease if there is one.
-    crossed: Option<Option<Box<Held>>>,
+    others: Others,
+}
+
+/// What was done about other processes.
+enum Others {
+    /// Nothing yet.
+    Unasked,
+    /// This flight need not wait for them, nor they for it.
+    Apart,
+    /// They wait until the lease is released.
+    Wait(Box<Held>),
 }
 
 /// A follower's side.
@@ -110,7 +119,13 @@ impl<E> Flights<E> {
             hash_map::Entry::Vacant(free) => {
                 let (sender, boarded) =
                     free.insert((watch::Sender::new(Landing::Flying), Arc::default())).clone();
-                Boarding::Leader(Pilot { board: Arc::clone(&self.0), key, sender, boarded, crossed: None })
+                Boarding::Leader(Pilot {
+                    board: Arc::clone(&self.0),
+                    key,
+                    sender,
+                    boarded,
+                    others: Others::Unasked,
+                })
             }
         }
     }
@@ -141,27 +156,27 @@ impl<E> Pilot<E> {
 
     /// Whether it is settled that this flight need not wait for another process.
     pub(crate) fn has_crossed(&self) -> bool {
-        self.crossed.is_some()
+        !matches!(self.others, Others::Unasked)
     }
 
     /// Settles that, with the lease that was taken for it.
     pub(crate) fn cross(&mut self, lease: Option<Box<Held>>) {
-        self.crossed = Some(lease);
+        self.others = lease.map_or(Others::Apart, Others::Wait);
     }
 
     /// Whether other processes wait for the end of this flight.
     pub(crate) fn has_lease(&self) -> bool {
-        matches!(self.crossed, Some(Some(_)))
+        matches!(self.others, Others::Wait(_))
     }
 
     /// Lets other processes fetch for themselves.
     pub(crate) fn yield_lease(&mut self) {
-        self.crossed = Some(None);
+        self.others = Others::Apart;
     }
 
     /// Ends the flight: who waits goes on, who comes later starts another.
     pub(crate) fn land(mut self, landing: Landing<E>) {
-        if let Some(lease) = self.crossed.take().flatten() {
+        if let Others::Wait(lease) = std::mem::replace(&mut self.others, Others::Apart) {
             lease.release(!matches!(landing, Landing::Uncacheable));
         }
         self.sender.send_replace(landing);

@@ -2,27 +2,34 @@
 
 use std::ops::Range;
 
-use cache_api::{Body as StoredAs, CacheKey, Error, ErrorKind, Head, Resource, Result, Ticket, Variant};
+use cache_api::{
+    Body as StoredAs, CacheKey, Error, ErrorKind, Head, Resource, Result, StoredHead, Ticket, Variant,
+};
 use http::{HeaderMap, HeaderValue, Response, header};
+
+use smallvec::SmallVec;
 
 use crate::{
     body::Body,
-    policy::{self, ByteRange, Form, StoredView},
+    policy::{self, ByteRange, Form, Freshness, StoredView},
     resume::Resume,
     store::{BodyRef, Store},
 };
+
+/// Stored responses as the policy sees them; most resources have one.
+pub(crate) type Views<'a> = SmallVec<[StoredView<'a>; 1]>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     resource: Resource,
     /// The variants whose heads can be read.
-    readable: Vec<usize>,
+    readable: SmallVec<[usize; 4]>,
 }
 
 impl Found {
     pub(crate) async fn lookup(store: &Store, key: &CacheKey) -> Result<Self> {
         let resource = store.lookup(key).await?;
-        let mut readable = Vec::with_capacity(resource.variants().len());
+        let mut readable = SmallVec::new();
         for (index, variant) in resource.variants().iter().enumerate() {
             if store.decode_head(key, variant).await {
                 readable.push(index);
@@ -35,19 +42,29 @@ impl Found {
         self.resource.ticket()
     }
 
-    /// The stored responses as the policy sees them.
-    pub(crate) fn views(&self) -> Vec<StoredView<'_>> {
-        let view = |index: &usize| {
-            let variant = self.resource.variants().get(*index)?;
-            Some(StoredView::new(variant.head.value()?).with_body_len(variant.body.len()))
+    /// How many stored responses can be read.
+    pub(crate) fn len(&self) -> usize {
+        self.readable.len()
+    }
+
+    /// The stored responses as the policy sees them, with the freshness that is known of them.
+    pub(crate) fn views(&self, freshness: impl Fn(&StoredHead) -> Option<Freshness>) -> Views<'_> {
+        let view = |index: usize| {
+            let variant = self.variant(index)?;
+            let view = StoredView::new(variant.head.value()?).with_body_len(variant.body.len());
+            Some(match freshness(&variant.head) {
+                Some(freshness) => view.with_freshness(freshness),
+                None => view,
+            })
         };
-        self.readable.iter().filter_map(view).collect()
+        (0..self.readable.len()).filter_map(view).collect()
     }
 
     /// The request fields that are known to select among the variants, as a `Vary` field.
     pub(crate) fn selecting_fields(&self) -> HeaderMap {
         let mut vary = HeaderMap::new();
-        for selector in self.views().iter().flat_map(|view| &view.head.selectors) {
+        let heads = (0..self.readable.len()).filter_map(|index| self.variant(index)?.head.value());
+        for selector in heads.flat_map(|head| &head.selectors) {
             vary.append(header::VARY, HeaderValue::from(selector.name.clone()));
         }
         vary
@@ -117,7 +134,7 @@ impl Found {
                 }
             }
             StoredAs::Stored(_) => {
-                Body::stored(store, BodyRef::new(place, &variant.body), range, resume()).await
+                Box::pin(Body::stored(store, BodyRef::new(place, &variant.body), range, resume())).await
             }
         }
     }

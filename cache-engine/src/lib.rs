@@ -12,6 +12,7 @@ mod flight;
 mod found;
 mod info;
 mod lease;
+mod memo;
 mod misses;
 mod network;
 mod past;
@@ -22,6 +23,7 @@ mod settings;
 mod sink;
 mod stale;
 mod store;
+mod tags;
 mod transfer;
 mod uses;
 

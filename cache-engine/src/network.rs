@@ -27,6 +27,8 @@ pub struct Request<B> {
     pub controls: Controls,
     /// The tenant on whose behalf the request is made: nothing is shared with another.
     pub tenant: Option<Arc<str>>,
+    /// Tags under which the answer is stored, beside those that it names itself.
+    pub tags: Vec<Arc<str>>,
 }
 
 impl<B> Request<B> {
@@ -42,6 +44,7 @@ impl<B> Request<B> {
             body: None,
             controls: Controls::new(),
             tenant: None,
+            tags: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cache_api::{CborSerializer, DefaultKey, KeyFn, Serializer, Storage};
-use http::header;
+use http::{HeaderName, header};
 
 use crate::{
     clock::{Clock, SystemClock},
@@ -9,6 +9,7 @@ use crate::{
     network::Network,
     policy::{Mode, Options},
     store::{Deadlines, Store},
+    tags::Tagging,
 };
 
 /// Builds an [`Engine`].
@@ -34,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) lease: Duration,
     pub(crate) hit_for_miss: Duration,
     pub(crate) close_timeout: Duration,
+    pub(crate) tagging: Tagging,
 }
 
 impl Default for EngineBuilder {
@@ -53,6 +55,7 @@ impl Default for EngineBuilder {
                 lease: Duration::from_secs(5),
                 hit_for_miss: Duration::from_secs(5),
                 close_timeout: Duration::from_secs(10),
+                tagging: Tagging::default(),
             },
         }
     }
@@ -153,6 +156,20 @@ impl EngineBuilder {
     /// It is known to this process and, where the storage has leases, to all that share it.
     pub fn hit_for_miss(mut self, time: Duration) -> Self {
         self.settings.hit_for_miss = time;
+        self
+    }
+
+    /// The response fields that name an answer's tags, as words between commas or white space; `Cache-Tag` and
+    /// `Surrogate-Key` by default. Tags are case-sensitive. [`Engine::purge_tags`] removes by them.
+    pub fn tag_fields(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.settings.tagging.fields = fields.into_iter().collect();
+        self
+    }
+
+    /// The most tags that an entry may have; 128 by default. An answer with more is not stored, since a purge could not
+    /// reach it by each of them.
+    pub fn max_tags(mut self, tags: usize) -> Self {
+        self.settings.tagging.max = tags;
         self
     }
 

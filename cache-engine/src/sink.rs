@@ -1,11 +1,11 @@
 //! A response on its way into the storage.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use cache_api::{
     Body, BodyId, BodyWriter, Change, Committed, Entry, Error, ErrorKind, FRAME_SIZE, Head, INLINE_MAX,
-    InlineBody, Place, Result, Ticket,
+    InlineBody, Place, Result, TagDigest, Ticket,
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -16,6 +16,7 @@ pub(crate) struct Draft {
     pub(crate) ticket: Ticket,
     pub(crate) head: Head,
     pub(crate) keep_until: SystemTime,
+    pub(crate) tags: Arc<[TagDigest]>,
 }
 
 /// Takes a body in as it comes and commits it at its end: inline where it is small, else frame by frame.
@@ -102,10 +103,10 @@ impl Sink {
             let finish = writer.finish(self.len);
             Body::Stored(self.store.within("finish", self.store.deadlines.write, finish).await?)
         };
-        let Draft { ticket, head, keep_until } = self.draft;
+        let Draft { ticket, head, keep_until, tags } = self.draft;
         let now = self.store.clock.now();
         let head = self.store.head_cell(head, self.place.clone());
-        let entry = Entry::new(*ticket.key(), self.place.variant, head, now, keep_until);
+        let entry = Entry::new(*ticket.key(), self.place.variant, head, now, keep_until).with_tags(tags);
         self.store.commit(&ticket, entry, Change::Put(body)).await
     }
 

@@ -27,7 +27,8 @@ impl<N: Network> Inner<N> {
     ) -> Option<Answered<N::Response>> {
         let found = found?;
         let now = self.clock.now();
-        let stale = policy::on_error(self.options(request), &view(request, key), ask, &found.views(), now);
+        let stale =
+            policy::on_error(self.options(request), &view(request, key), ask, &self.views(found), now);
         let OnError::ServeStale { index, form, age, freshness, reason } = stale else { return None };
         let resume = |head: &_| self.resume(request, head);
         let response = found.serve(store, index, form, None, Some(age), resume).await.ok()?;

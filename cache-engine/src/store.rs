@@ -1,6 +1,6 @@
 //! The storage as the engine uses it: each call within its deadline, each failure reported once.
 
-use std::{future::Future, ops::Range, sync::Arc, time::Duration};
+use std::{future::Future, ops::Range, pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use cache_api::{
@@ -8,6 +8,7 @@ use cache_api::{
     Resource, Result, Serializer, Storage, StoredHead, Ticket, Variant, Version,
 };
 
+use futures_util::future::poll_immediate;
 use http::{HeaderMap, HeaderValue};
 
 use crate::clock::Clock;
@@ -125,9 +126,14 @@ impl Store {
         deadline: Duration,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let result = match tokio::time::timeout(deadline, work).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::new(ErrorKind::Timeout, operation)),
+        let mut work = pin!(work);
+        // What is there at once needs no timer.
+        let result = match poll_immediate(work.as_mut()).await {
+            Some(result) => result,
+            None => match tokio::time::timeout(deadline, work).await {
+                Ok(result) => result,
+                Err(_) => Err(Error::new(ErrorKind::Timeout, operation)),
+            },
         };
         if let Err(error) = &result {
             let cause = std::error::Error::source(error).map(tracing::field::display);
@@ -147,7 +153,8 @@ fn compact(headers: &HeaderMap) -> HeaderMap {
     let mut block = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
     headers.values().for_each(|value| block.extend_from_slice(value.as_bytes()));
     let mut block = block.freeze();
-    let mut compacted = HeaderMap::with_capacity(headers.keys_len());
+    // With room for what is added when it is served: a clone has as much.
+    let mut compacted = HeaderMap::with_capacity(headers.keys_len().saturating_add(4));
     for (name, value) in headers {
         let copy = HeaderValue::from_maybe_shared(block.split_to(value.len()));
         compacted.append(name, copy.unwrap_or_else(|_| value.clone()));

@@ -14,7 +14,10 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cache_api::{Acquired, CacheKey, Storage};
-use cache_engine::{Clock as _, Engine, EngineBuilder, Source};
+use cache_engine::{
+    Clock as _, Engine, EngineBuilder, Source,
+    policy::{Options, Reason},
+};
 use futures_util::{StreamExt as _, future::join_all, stream};
 use http::header;
 use support::{Got, Origin, Reply, TestClock, get, memory, settle, with_field};
@@ -32,7 +35,16 @@ struct Replicas {
 
 impl Replicas {
     fn new(count: usize, origin: &Origin, configure: impl Fn(EngineBuilder) -> EngineBuilder) -> Self {
-        let (storage, clock) = (memory(), TestClock::new());
+        Self::at(TestClock::new(), count, origin, configure)
+    }
+
+    fn at(
+        clock: TestClock,
+        count: usize,
+        origin: &Origin,
+        configure: impl Fn(EngineBuilder) -> EngineBuilder,
+    ) -> Self {
+        let storage = memory();
         let engine = |_| {
             let builder = EngineBuilder::new().storage(Arc::clone(&storage)).clock(Arc::new(clock.clone()));
             configure(builder).build(origin.clone())
@@ -125,6 +137,33 @@ async fn refreshes_in_the_background_are_one() {
     replicas.clock.forward(10);
     for got in join_all((0..3).map(|replica| replicas.get(replica))).await {
         assert_eq!((got.text(), got.info.source), ("0", Source::Stale));
+    }
+    gate.add_permits(10);
+    join_all(replicas.engines.iter().map(Engine::close)).await.into_iter().for_each(|closed| closed.unwrap());
+    assert_eq!(origin.requests(), 2);
+}
+
+#[tokio::test]
+async fn early_refreshes_are_one() {
+    let (gate, clock) = (Arc::new(Semaphore::new(1)), TestClock::new());
+    let origin = Origin::new({
+        let (gate, clock) = (Arc::clone(&gate), clock.clone());
+        move |nth, _| {
+            let (gate, clock) = (Arc::clone(&gate), clock.clone());
+            async move {
+                gate.acquire().await.unwrap().forget();
+                clock.forward(2);
+                Ok(Reply::new(200, &[FRESH], nth.to_string()))
+            }
+        }
+    });
+    // So eager that it is always due.
+    let eager = Options::new().early_refresh(f32::MAX);
+    let replicas = Replicas::at(clock, 3, &origin, |builder| builder.options(eager.clone()));
+    replicas.get(0).await;
+    for got in join_all((0..9).map(|number| replicas.get(number % 3))).await {
+        assert_eq!((got.text(), got.info.source), ("0", Source::Store));
+        assert!(got.info.reasons.contains(Reason::EarlyRefresh));
     }
     gate.add_permits(10);
     join_all(replicas.engines.iter().map(Engine::close)).await.into_iter().for_each(|closed| closed.unwrap());

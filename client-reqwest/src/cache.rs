@@ -60,8 +60,7 @@ fn deliver(answered: Answered<reqwest::Response>, name: Option<&str>) -> HopResp
             });
             let stored = info.source != Source::Origin;
             append_status(name, &info, response.headers_mut());
-            response.extensions_mut().insert(info);
-            HopResponse::Cached { response, stored }
+            HopResponse::Cached { response, info: Some(info), stored }
         }
     }
 }

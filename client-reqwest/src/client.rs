@@ -125,6 +125,32 @@ impl CachedClient {
         }
     }
 
+    /// Removes what is stored under any of these tags, for all who share the storage, and returns how many entries went.
+    /// What is being fetched at the time is not stored under them either.
+    ///
+    /// An answer's tags are those that it names in `Cache-Tag` or `Surrogate-Key`
+    /// ([`CachedClientBuilder::tag_fields`]), and those given by [`RequestBuilder::tag`]. Of a client whose cache is
+    /// disabled nothing goes.
+    ///
+    /// ```
+    /// # async fn example(client: client_reqwest::CachedClient) -> client_reqwest::Result<()> {
+    /// client.get("https://shop.example/products/7").tag("product-7").send().await?;
+    /// let entries = client.purge_tags(["product-7"]).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Where the storage has no tags, or failed: some entries may be gone then, purge again.
+    pub async fn purge_tags<T: AsRef<str>>(
+        &self,
+        tags: impl IntoIterator<Item = T> + Send,
+    ) -> Result<u64, Error> {
+        match &self.inner.cache {
+            Cache::Disabled(_) => Ok(0),
+            Cache::Enabled(engine, _) => engine.purge_tags(tags).await.map_err(Error::storage),
+        }
+    }
+
     /// Where the answers are kept; `None` of a client whose cache is disabled.
     #[must_use]
     pub fn storage(&self) -> Option<&Arc<dyn Storage>> {

@@ -10,19 +10,27 @@ use http::Extensions;
 pub(crate) struct Steering {
     pub(crate) controls: Option<Controls>,
     pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) tags: Vec<Arc<str>>,
 }
 
 #[derive(Clone)]
 struct Tenant(Arc<str>);
 
+#[derive(Clone)]
+struct Tags(Vec<Arc<str>>);
+
 impl Steering {
     pub(crate) fn is_default(&self) -> bool {
-        self.controls.is_none() && self.tenant.is_none()
+        self.controls.is_none() && self.tenant.is_none() && self.tags.is_empty()
     }
 
     /// This, and where it says nothing, the other.
     pub(crate) fn or(self, other: Self) -> Self {
-        Self { controls: self.controls.or(other.controls), tenant: self.tenant.or(other.tenant) }
+        Self {
+            controls: self.controls.or(other.controls),
+            tenant: self.tenant.or(other.tenant),
+            tags: if self.tags.is_empty() { other.tags } else { self.tags },
+        }
     }
 
     /// Puts it where a request that leaves its builder carries it.
@@ -33,12 +41,16 @@ impl Steering {
         if let Some(tenant) = self.tenant {
             extensions.insert(Tenant(tenant));
         }
+        if !self.tags.is_empty() {
+            extensions.insert(Tags(self.tags));
+        }
     }
 
     pub(crate) fn take_from(extensions: &mut Extensions) -> Self {
         Self {
             controls: extensions.remove(),
             tenant: extensions.remove::<Tenant>().map(|Tenant(tenant)| tenant),
+            tags: extensions.remove::<Tags>().map(|Tags(tags)| tags).unwrap_or_default(),
         }
     }
 }

@@ -87,6 +87,7 @@ impl Follow {
         request.body = journey.body.take();
         request.controls = journey.steering.controls.unwrap_or_default();
         request.tenant = journey.steering.tenant.clone();
+        request.tags.clone_from(&journey.steering.tags);
         request.extensions = journey.extensions.clone();
         request
     }

@@ -68,7 +68,7 @@ impl Layers {
             version: request.version(),
             headers,
             body: Payload::new(request.body_mut().take()),
-            steering: steering.or(Steering { controls: None, tenant: self.tenant.clone() }),
+            steering: steering.or(Steering { tenant: self.tenant.clone(), ..Steering::default() }),
             extensions,
             url: request.url().clone(),
         }

@@ -55,6 +55,16 @@ impl RequestBuilder {
         self
     }
 
+    /// The first change that is not valid is the error.
+    fn try_change(mut self, change: impl FnOnce(&mut Request) -> Result<(), http::Error>) -> Self {
+        if let Ok(request) = &mut self.request
+            && let Err(error) = change(request)
+        {
+            self.request = Err(Error::builder(error));
+        }
+        self
+    }
+
     fn change(mut self, change: impl FnOnce(&mut Request)) -> Self {
         if let Ok(request) = &mut self.request {
             change(request);
@@ -70,7 +80,15 @@ impl RequestBuilder {
         HeaderValue: TryFrom<V>,
         <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
     {
-        self.with(|builder| builder.header(key, value))
+        // As reqwest's builder does it, without taking the request apart and putting it together for each field.
+        let field = HeaderName::try_from(key)
+            .map_err(Into::into)
+            .and_then(|name| Ok((name, HeaderValue::try_from(value).map_err(Into::into)?)));
+        self.try_change(|request| {
+            let (name, value) = field?;
+            request.headers_mut().try_append(name, value)?;
+            Ok(())
+        })
     }
 
     /// Adds header fields; each replaces those of the same name.
@@ -247,6 +265,14 @@ impl RequestBuilder {
     /// served to another, nor to requests without one. The origin does not learn of it.
     pub fn tenant(mut self, tenant: impl Into<Arc<str>>) -> Self {
         self.steering.tenant = Some(tenant.into());
+        self
+    }
+
+    /// Stores the answer under this tag, beside those that it names itself, so that
+    /// [`CachedClient::purge_tags`] can remove it. The origin does not learn of it; an answer that is stored already does
+    /// not get it. May be called several times.
+    pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
+        self.steering.tags.push(tag.into());
         self
     }
 

@@ -24,6 +24,8 @@ pub(crate) enum HopResponse {
     /// A response that the cache put together.
     Cached {
         response: http::Response<Body>,
+        /// How it came about; the caller finds it among the extensions.
+        info: Option<CacheInfo>,
         /// Whether its head was stored before this request, rather than just received.
         stored: bool,
     },
@@ -55,27 +57,33 @@ impl HopResponse {
         url: Url,
         change: Option<impl FnOnce(&mut Parts, Body) -> Body>,
     ) -> reqwest::Response {
-        let response: http::Response<Body> = match self {
+        let (response, info): (http::Response<Body>, _) = match self {
             // Only a fragment can differ: the wire's URL has none.
             Self::Wire(response) if change.is_none() && url.fragment().is_none() => return response,
-            Self::Wire(response) => response.into(),
-            Self::Cached { response, .. } => response,
+            Self::Wire(response) => (response.into(), None),
+            Self::Cached { response, info, .. } => (response, info),
         };
         let (mut parts, mut body) = response.into_parts();
         if let Some(change) = change {
             body = change(&mut parts, body);
         }
-        assemble(parts, body, url)
+        assemble(parts, body, url, info)
     }
 }
 
-fn assemble(parts: Parts, body: Body, url: Url) -> reqwest::Response {
+fn assemble(mut parts: Parts, body: Body, url: Url, info: Option<CacheInfo>) -> reqwest::Response {
     // `reqwest` takes the URL from an extension that only its trait on the builder can make.
     let mut response = http::Response::new(body);
     if let Ok(carrier) = http::Response::builder().url(url).body(()) {
-        *response.extensions_mut() = carrier.into_parts().0.extensions;
+        let mut extensions = carrier.into_parts().0.extensions;
+        if !parts.extensions.is_empty() {
+            extensions.extend(std::mem::take(&mut parts.extensions));
+        }
+        if let Some(info) = info {
+            extensions.insert(info);
+        }
+        *response.extensions_mut() = extensions;
     }
-    response.extensions_mut().extend(parts.extensions);
     *response.status_mut() = parts.status;
     *response.version_mut() = parts.version;
     *response.headers_mut() = parts.headers;

@@ -4,7 +4,7 @@ use super::select::{Chosen, Found, Missed, select};
 use super::wants::Wants;
 use super::{
     Ask, Before, Decision, Form, Forward, Freshness, Options, Reason, Reasons, RequestView, StoredView,
-    conditions, form, part,
+    conditions, early, form, part,
 };
 
 /// What a request gets before the origin is asked (RFC 9111 §4).
@@ -41,7 +41,7 @@ pub fn before(
 }
 
 fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: SystemTime) -> Before {
-    let &Network { request, stored, wants, .. } = network;
+    let &Network { request, stored, wants, options } = network;
     let Some((view, form)) = stored.get(index).and_then(|view| Some((view, form::form(request, view)?)))
     else {
         return network.miss(Reason::NothingStored, Forward::UriMiss);
@@ -60,6 +60,13 @@ fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: Syst
                 Form::Range(_) if is_part => reasons.and(Reason::WithinPart),
                 _ => reasons,
             };
+            // What must not be asked for, or not as a whole, is not refreshed either.
+            let may_refresh = reasons.first() == Reason::Fresh && !wants.only_if_cached && !is_part;
+            if may_refresh && early::is_due(options, request, view.head, &freshness, now) {
+                let refresh = conditions::validating(request, index, view.head, true);
+                let decision = Decision::ServeEarly { index, form, refresh };
+                return known(decision, reasons.and(Reason::EarlyRefresh), None);
+            }
             return known(Decision::Serve { index, form }, reasons, None);
         }
         // A refresh asks for the whole; nobody did, of which a part is stored.

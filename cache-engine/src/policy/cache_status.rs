@@ -1,4 +1,4 @@
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -41,63 +41,98 @@ impl<'a> CacheStatus<'a> {
 
     /// Appends it to a response's field: the cache next to the caller comes last.
     pub fn append(&self, headers: &mut HeaderMap) {
-        if let Ok(value) = HeaderValue::try_from(self.to_string()) {
+        let mut text = String::with_capacity(96);
+        if self.write(&mut text).is_ok()
+            && let Ok(value) = HeaderValue::from_str(&text)
+        {
             headers.append(CACHE_STATUS, value);
         }
     }
-}
 
-impl fmt::Display for CacheStatus<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        item(f, self.cache)?;
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        item(out, self.cache)?;
         if self.hit {
-            f.write_str("; hit")?;
+            out.write_str("; hit")?;
         } else if let Some(forward) = self.forward {
-            write!(f, "; fwd={forward}")?;
+            out.write_str("; fwd=")?;
+            out.write_str(forward.as_str())?;
         }
         if let Some(status) = self.forward_status {
-            write!(f, "; fwd-status={}", status.as_u16())?;
+            out.write_str("; fwd-status=")?;
+            out.write_str(status.as_str())?;
         }
         if let Some(ttl) = self.ttl {
+            out.write_str("; ttl=")?;
             // The integers of a structured field have fifteen digits.
-            write!(f, "; ttl={}", ttl.clamp(-999_999_999_999_999, 999_999_999_999_999))?;
+            let ttl = ttl.clamp(-999_999_999_999_999, 999_999_999_999_999);
+            out.write_str(itoa::Buffer::new().format(ttl))?;
         }
         if self.stored {
-            f.write_str("; stored")?;
+            out.write_str("; stored")?;
         }
         if self.collapsed {
-            f.write_str("; collapsed")?;
+            out.write_str("; collapsed")?;
         }
         if let Some(key) = self.key {
-            f.write_str("; key=")?;
-            string(f, key)?;
+            out.write_str("; key=")?;
+            string(out, key)?;
         }
         if let Some(detail) = self.detail {
-            f.write_str("; detail=")?;
-            item(f, detail)?;
+            out.write_str("; detail=")?;
+            item(out, detail)?;
         }
         Ok(())
     }
 }
 
-/// A token where it can be one, else a string (RFC 8941 §3.3).
-fn item(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    let mut chars = text.chars();
-    let token = chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '*')
-        && chars.all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~:/".contains(c));
-    if token { f.write_str(text) } else { string(f, text) }
+impl fmt::Display for CacheStatus<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
 }
 
-fn string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    f.write_char('"')?;
+/// A token where it can be one, else a string (RFC 8941 §3.3).
+fn item(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    let first = text.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'*');
+    if first && text.bytes().all(is_token) { out.write_str(text) } else { string(out, text) }
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+                | b':'
+                | b'/'
+        )
+}
+
+fn string(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    out.write_char('"')?;
     for c in text.chars() {
         match c {
-            '"' | '\\' => write!(f, "\\{c}")?,
-            ' '..='~' => f.write_char(c)?,
-            _ => f.write_char('?')?,
+            '"' | '\\' => {
+                out.write_char('\\')?;
+                out.write_char(c)?;
+            }
+            ' '..='~' => out.write_char(c)?,
+            _ => out.write_char('?')?,
         }
     }
-    f.write_char('"')
+    out.write_char('"')
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ pub struct RequestView<'a> {
     pub controls: Controls,
     /// The resource's key: it salts the digests of selecting fields.
     pub key: &'a [u8; 32],
+    /// A number between 0 and 1, drawn for this request: by it and [`Options::early_refresh`] a fresh response is
+    /// refreshed early. Never without.
+    pub chance: Option<f64>,
 }
 
 /// A stored response as the policy sees it.
@@ -89,13 +92,22 @@ impl<'a> RequestView<'a> {
     /// A request without controls.
     #[must_use]
     pub fn new(method: &'a Method, url: &'a Url, headers: &'a HeaderMap, key: &'a [u8; 32]) -> Self {
-        Self { method, url, headers, controls: Controls::new(), key }
+        Self { method, url, headers, controls: Controls::new(), key, chance: None }
     }
 
     /// The same with controls.
     #[must_use]
     pub fn with_controls(mut self, controls: Controls) -> Self {
         self.controls = controls;
+        self
+    }
+}
+
+impl RequestView<'_> {
+    /// The same with a number between 0 and 1.
+    #[must_use]
+    pub fn with_chance(mut self, chance: impl Into<Option<f64>>) -> Self {
+        self.chance = chance.into();
         self
     }
 }

@@ -32,7 +32,16 @@ pub enum Decision {
         /// In which form.
         form: Form,
     },
-    /// Serve this stored response now and refresh it in the background (RFC 5861 §3).
+    /// Serve this fresh response now and refresh it in the background, before it goes stale for everyone at once.
+    ServeEarly {
+        /// Which of the stored responses.
+        index: usize,
+        /// In which form.
+        form: Form,
+        /// What the background request asks.
+        refresh: Ask,
+    },
+    /// Serve this stale response now and refresh it in the background (RFC 5861 §3).
     ServeStale {
         /// Which of the stored responses.
         index: usize,
@@ -103,7 +112,8 @@ impl Before {
     pub fn ask(&self) -> Option<&Ask> {
         match &self.decision {
             Decision::Serve { .. } | Decision::Unsatisfiable => None,
-            Decision::ServeStale { refresh: ask, .. }
+            Decision::ServeEarly { refresh: ask, .. }
+            | Decision::ServeStale { refresh: ask, .. }
             | Decision::Revalidate(ask)
             | Decision::Fetch(ask)
             | Decision::Bypass(ask) => Some(ask),

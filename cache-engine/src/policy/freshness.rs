@@ -4,7 +4,7 @@ use cache_api::Head;
 use http::{HeaderMap, Method, StatusCode, header};
 
 use super::age::{corrected_initial_age, date_value, plus, since};
-use super::{CacheControl, Options, Reason, parse_date, targeted};
+use super::{CacheControl, Options, Reason, early, parse_date, targeted};
 
 /// All that time does to a stored response: a small value that is computed once and asked often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Freshness {
             })
             .unwrap_or((Duration::ZERO, Source::Nothing));
         Self {
-            lifetime,
+            lifetime: early::jittered(lifetime, head, options),
             source,
             initial_age: corrected_initial_age(&head.headers, date, head.requested_at, head.responded_at),
             date,

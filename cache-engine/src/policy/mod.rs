@@ -5,7 +5,7 @@
 //! carries the [`Reason`]s that led to it, so that nothing is worked out again for display.
 //!
 //! ```text
-//! before ──► Serve | ServeStale | Unsatisfiable            answered without waiting for the origin
+//! before ──► Serve | ServeEarly | ServeStale | Unsatisfiable answered without waiting for the origin
 //!        └─► Revalidate | Fetch | Bypass ──► (network) ──► after    ──► Store | Freshen | Refetch | Pass | ServeStale
 //!                                                     └──► on_error ──► ServeStale | Fail
 //! ```
@@ -19,6 +19,7 @@ mod conditions;
 mod controls;
 mod date;
 mod decision;
+mod early;
 mod fields;
 mod form;
 mod freshen;

@@ -42,6 +42,14 @@ pub struct Options {
     /// How long past its freshness a response without a validator is kept, for callers that accept stale ones.
     /// Default: one hour.
     pub stale_retention: Duration,
+    /// How eagerly fresh responses are refreshed in the background before they go stale, so that a hot resource does
+    /// not expire for everyone at once: the β of XFetch (Vattani et al. 2015), 1 as in the paper. The refresh comes
+    /// about β times the duration of a fetch before the end, sooner or later by chance, and by one process alone where
+    /// the storage has leases. Default: none.
+    pub early_refresh: Option<f32>,
+    /// The most that is taken off a lifetime, as a part of it from 0 to 1: how much differs from entry to entry, so that
+    /// what was stored together does not expire together. Default: 0.
+    pub ttl_jitter: f32,
     /// Whether the key is partitioned by tenant: a shared cache then may store responses to requests with
     /// `Authorization`. Default: no.
     pub tenant_scoped: bool,
@@ -100,6 +108,8 @@ impl Options {
             stale_if_error: None,
             retention: 7 * DAY,
             stale_retention: HOUR,
+            early_refresh: None,
+            ttl_jitter: 0.0,
             tenant_scoped: false,
             set_cookie: SetCookie::default(),
             targeted: Vec::new(),
@@ -161,6 +171,20 @@ impl Options {
     #[must_use]
     pub fn stale_retention(mut self, retention: Duration) -> Self {
         self.stale_retention = retention;
+        self
+    }
+
+    /// Sets [`Options::early_refresh`].
+    #[must_use]
+    pub fn early_refresh(mut self, beta: impl Into<Option<f32>>) -> Self {
+        self.early_refresh = beta.into();
+        self
+    }
+
+    /// Sets [`Options::ttl_jitter`].
+    #[must_use]
+    pub fn ttl_jitter(mut self, most: f32) -> Self {
+        self.ttl_jitter = if most.is_finite() { most.clamp(0.0, 1.0) } else { 0.0 };
         self
     }
 

@@ -8,6 +8,8 @@ pub enum Reason {
     Fresh,
     /// A stored response is stale.
     Stale,
+    /// A stored response is fresh, and refreshed in the background before it goes stale.
+    EarlyRefresh,
     /// A stored response is stale, and the caller accepts that.
     StaleAccepted,
     /// A stored response is stale, and may be served while it is refreshed.
@@ -146,7 +148,7 @@ impl Reason {
             Self::SetCookie => "RFC 9111 §7.3",
             Self::NotUnderstood => "RFC 9111 §5.2.2.3",
             Self::Partial | Self::PartOnly | Self::WithinPart => "RFC 9111 §3.3",
-            Self::Reload | Self::Revalidate | Self::Bypass | Self::Unreadable => "",
+            Self::EarlyRefresh | Self::Reload | Self::Revalidate | Self::Bypass | Self::Unreadable => "",
         }
     }
 
@@ -154,6 +156,7 @@ impl Reason {
         match self {
             Self::Fresh => "the stored response is fresh",
             Self::Stale => "the stored response is stale",
+            Self::EarlyRefresh => "it is refreshed before it goes stale",
             Self::StaleAccepted => "the stored response is stale, which the caller accepts",
             Self::StaleWhileRevalidate => "the stored response may be served stale while it is refreshed",
             Self::StaleIfError => "the stored response may be served stale while the origin fails",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use cache_api::{KeyFn, Serializer, Storage};
 use cache_engine::Clock;
 use cache_engine::policy::{Fallback, Mode, Options};
+use http::HeaderName;
 
 use super::CachedClientBuilder;
 use crate::storage::{StorageBuilder, StorageChoice};
@@ -102,6 +103,19 @@ impl CachedClientBuilder {
     /// The largest body that is stored, in bytes; no limit by default beside the storage's own.
     pub fn max_body(mut self, bytes: u64) -> Self {
         self.engine = self.engine.max_body(bytes);
+        self
+    }
+
+    /// The response fields that name an answer's tags, as words between commas or white space; `Cache-Tag` and
+    /// `Surrogate-Key` by default. [`CachedClient::purge_tags`](crate::CachedClient::purge_tags) removes by them.
+    pub fn tag_fields(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.engine = self.engine.tag_fields(fields);
+        self
+    }
+
+    /// The most tags that an entry may have; 128 by default. An answer with more is not stored.
+    pub fn max_tags(mut self, tags: usize) -> Self {
+        self.engine = self.engine.max_tags(tags);
         self
     }
 

@@ -59,7 +59,7 @@ fn stored(headers: &[(HeaderName, &str)], body: impl Into<Body>) -> HopResponse 
     if response.headers().contains_key(LOCATION) {
         *response.status_mut() = http::StatusCode::FOUND;
     }
-    HopResponse::Cached { response, stored: true }
+    HopResponse::Cached { response, info: None, stored: true }
 }
 
 fn get(url: &str) -> Request {
@@ -97,7 +97,7 @@ async fn controls_and_extensions_survive_every_hop() {
     });
     let mut controls = Controls::default();
     controls.revalidate = true;
-    let steering = Steering { controls: Some(controls), tenant: Some("t".into()) };
+    let steering = Steering { controls: Some(controls), tenant: Some("t".into()), tags: vec!["a".into()] };
     let mut extensions = Extensions::new();
     extensions.insert(Mark(7));
     layers().send(&probe, get("http://a.test/1"), steering, extensions).await.unwrap();
@@ -147,7 +147,7 @@ async fn stored_cookies_never_enter_the_jar() {
     layers.follow.jar.0 = Some(jar);
     for hit in [true, false] {
         let probe = Probe::new(move |_| match stored(&[(SET_COOKIE, "theirs=2")], "") {
-            HopResponse::Cached { response, .. } => HopResponse::Cached { response, stored: hit },
+            HopResponse::Cached { response, info, .. } => HopResponse::Cached { response, info, stored: hit },
             wire @ HopResponse::Wire(_) => wire,
         });
         for _ in 0..2 {

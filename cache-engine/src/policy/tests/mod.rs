@@ -1,6 +1,7 @@
 //! The policy as tables: request, stored, now → decision; one file for each part of the RFCs.
 
 mod directives;
+mod early;
 mod faults;
 mod freshness;
 mod invalidation;
@@ -61,6 +62,7 @@ struct Req {
     url: Url,
     headers: HeaderMap,
     controls: Controls,
+    chance: Option<f64>,
 }
 
 fn req(text: &str) -> Req {
@@ -70,6 +72,7 @@ fn req(text: &str) -> Req {
         url: Url::parse("https://a.example/dir/page?q").unwrap(),
         headers: fields(rest),
         controls: Controls::new(),
+        chance: None,
     }
 }
 
@@ -80,7 +83,9 @@ impl Req {
     }
 
     fn view(&self) -> RequestView<'_> {
-        RequestView::new(&self.method, &self.url, &self.headers, &KEY).with_controls(self.controls)
+        RequestView::new(&self.method, &self.url, &self.headers, &KEY)
+            .with_controls(self.controls)
+            .with_chance(self.chance)
     }
 }
 
@@ -132,6 +137,9 @@ fn decide(options: &Options, request: &Req, heads: &[Head], now: i64) -> String 
         Decision::Serve { index, form } => format!("Serve {index} {} {reason:?}", shape(*form)),
         Decision::ServeStale { index, form, refresh } => {
             format!("ServeStale {index} {} {reason:?}{}", shape(*form), asked(refresh))
+        }
+        Decision::ServeEarly { index, form, refresh } => {
+            format!("ServeEarly {index} {} {reason:?}{}", shape(*form), asked(refresh))
         }
         Decision::Unsatisfiable => format!("504 {:?}", before.reasons),
         Decision::Revalidate(ask) => format!("Revalidate {reason:?}{}", asked(ask)),

@@ -1,0 +1,106 @@
+//! The tags under which an answer is stored, and by which it can be purged.
+
+use std::sync::Arc;
+
+use cache_api::TagDigest;
+use http::{HeaderMap, HeaderName};
+
+/// Where tags come from, and how many an entry may have.
+#[derive(Clone, Debug)]
+pub(crate) struct Tagging {
+    pub(crate) fields: Arc<[HeaderName]>,
+    pub(crate) max: usize,
+}
+
+impl Default for Tagging {
+    fn default() -> Self {
+        let fields = ["cache-tag", "surrogate-key"].map(HeaderName::from_static);
+        Self { fields: Arc::new(fields), max: 128 }
+    }
+}
+
+impl Tagging {
+    /// The tags of an answer with these fields to a request that asked for some, beside those that it has already.
+    /// `None` where they are more than an entry may have: a purge could not reach it by each of them.
+    pub(crate) fn of(
+        &self,
+        headers: &HeaderMap,
+        asked: &[Arc<str>],
+        had: &[TagDigest],
+    ) -> Option<Arc<[TagDigest]>> {
+        let mut tags = had.to_vec();
+        tags.extend(asked.iter().map(|tag| TagDigest::of(tag)));
+        for value in self.fields.iter().flat_map(|field| headers.get_all(field)) {
+            // A tag that is no text cannot be named in a purge either.
+            let words = value.as_bytes().split(|byte| *byte == b',' || byte.is_ascii_whitespace());
+            let words =
+                words.filter_map(|word| std::str::from_utf8(word).ok()).filter(|word| !word.is_empty());
+            for word in words {
+                if tags.len() > self.max {
+                    // A field may repeat one: only what differs counts.
+                    tidy(&mut tags);
+                    if tags.len() > self.max {
+                        return None;
+                    }
+                }
+                tags.push(TagDigest::of(word));
+            }
+        }
+        tidy(&mut tags);
+        (tags.len() <= self.max).then(|| tags.into())
+    }
+}
+
+fn tidy(tags: &mut Vec<TagDigest>) {
+    tags.sort_unstable();
+    tags.dedup();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &[u8])]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::from_static(name), http::HeaderValue::from_bytes(value).unwrap())
+            })
+            .collect()
+    }
+
+    fn digests(tags: &[&str]) -> Vec<TagDigest> {
+        let mut digests: Vec<_> = tags.iter().map(|tag| TagDigest::of(tag)).collect();
+        tidy(&mut digests);
+        digests
+    }
+
+    #[test]
+    fn tags_are_words_of_the_fields() {
+        for (lines, tags) in [
+            (&[][..], &[][..]),
+            (&[("cache-tag", &b"a,b"[..])], &["a", "b"]),
+            (&[("cache-tag", b" a ,,\tb ,"), ("cache-tag", b"c")], &["a", "b", "c"]),
+            (&[("surrogate-key", b"a b  c")], &["a", "b", "c"]),
+            (&[("surrogate-key", b"a"), ("cache-tag", b"A")], &["A", "a"]),
+            (&[("cache-tag", b"a, a, a")], &["a"]),
+            (&[("cache-tag", "é, \u{4e2d}".as_bytes())], &["é", "\u{4e2d}"]),
+            (&[("cache-tag", b"\xff, a")], &["a"]),
+            (&[("edge-cache-tag", b"a")], &[]),
+        ] {
+            let found = Tagging::default().of(&headers(lines), &[], &[]).unwrap();
+            assert_eq!(found.to_vec(), digests(tags), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn those_of_the_request_and_those_before_count_too() {
+        let tagging = Tagging { max: 3, ..Tagging::default() };
+        let asked = ["x y".into()];
+        let had = digests(&["old"]);
+        let found = tagging.of(&headers(&[("cache-tag", b"a, a, a, a, a")]), &asked, &had).unwrap();
+        assert_eq!(found.to_vec(), digests(&["x y", "old", "a"]));
+        assert!(tagging.of(&headers(&[("cache-tag", b"a, b")]), &asked, &had).is_none());
+        assert!(tagging.of(&headers(&[]), &["a", "b", "c", "d"].map(Into::into), &[]).is_none());
+    }
+}
