@@ -65,7 +65,6 @@ fn one_that_is_late_fails_when_its_time_is_over() {
     for (fault, case) in [
         (Fault::KeepsCopies, "two_handles::one_sees_the_other"),
         (Fault::KeepsOwnCopies, "versions::after_two_updates"),
-        (Fault::KeepsOwnCopies, "versions::of_two_only_one"),
         (Fault::NoReadGrace, "two_handles::body_replaced_by_the_other"),
         (Fault::LosesUpdates, "two_handles::two_variants_stepwise"),
         (Fault::ChecksThenPublishes, "two_handles::removal_during_commit_absent"),
