@@ -12,7 +12,8 @@ pub struct Counters {
     pub bypassed: u64,
     /// Answers of the store that were not kept, since something changed while they were on their way.
     pub fills_refused: u64,
-    /// Changes that took copies out of memory, or would have: one for each resource, purge and clear, own ones twice.
+    /// Changes that took copies out of memory, or would have: one for each resource, purge and clear, own ones twice,
+    /// and one for each lease and each time that the channel was lost or came back.
     pub invalidations: u64,
     /// The resources held, roughly.
     pub resources: u64,

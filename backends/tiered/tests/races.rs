@@ -16,10 +16,10 @@ mod tiers;
 
 use std::time::Duration;
 
-use cache_api::{Storage, TagDigest};
+use cache_api::{Event, Storage, TagDigest};
 use cache_backend_tiered::TieredStorage;
 use cache_conformance::{fault::Operation, sample::key};
-use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, future::BoxFuture};
 use replica::{NOW, found, hub, is_hit, pair, put, until};
 
 /// What changes the resource of number 1.
@@ -133,6 +133,24 @@ async fn a_change_that_is_cut_off_is_seen() {
         changed.reached().await;
         changing.abort();
         assert!(changing.await.unwrap_err().is_cancelled());
+        assert_eq!(found(&tier, key(1)).await, found(&other, key(1)).await);
+    }
+}
+
+/// Who hears of a change finds it: its event left memory first, whether or not the tier itself has heard by then.
+#[tokio::test]
+async fn a_lookup_after_an_event_sees_what_happened() {
+    for change in ALL {
+        let hub = hub();
+        let (tier, other) = pair(&hub).await;
+        put(&other, key(1), 1).await;
+        until(|| tier.counters().invalidations > 1).await;
+        let mut events = tier.abilities().events.unwrap().subscribe().await.unwrap();
+        assert_eq!(events.next().await.unwrap().unwrap(), Event::Heartbeat);
+        found(&tier, key(1)).await;
+        // Nothing here gives the tier's own task its turn.
+        change(&other).await;
+        assert_ne!(events.next().await.unwrap().unwrap(), Event::Heartbeat);
         assert_eq!(found(&tier, key(1)).await, found(&other, key(1)).await);
     }
 }
