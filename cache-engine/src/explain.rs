@@ -73,7 +73,7 @@ impl Explanation {
             _ => ask.and_then(|ask| ask.selected),
         };
         let variant = selected.and_then(|index| Some(found?.variant(index)?.id));
-        let stored = found.map_or(0, |found| found.len());
+        let stored = found.map_or(0, Found::len);
         let Before { decision, reasons, age, ttl, forward } = before;
         Self { decision, reasons, forward, key, stored, variant, age, ttl, conditions }
     }

@@ -57,6 +57,9 @@ pub use cache_backend_redis::{RedisStorage, RedisStorageBuilder};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use cache_backend_sqlite::{SqliteStorage, SqliteStorageBuilder};
+#[cfg(feature = "tiered")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tiered")))]
+pub use cache_backend_tiered::{Counters as TieredCounters, TieredStorage, TieredStorageBuilder};
 
 /// The examples of the workspace's README, compiled.
 #[cfg(doctest)]

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "memory")]
 mod memory_url;
+mod tier_url;
 mod url;
 
 use std::fmt;
@@ -69,6 +70,13 @@ impl StorageBuilder for cache_backend_redis::RedisStorageBuilder {
 impl StorageBuilder for cache_backend_sqlite::SqliteStorageBuilder {
     async fn open(self) -> cache_api::Result<Arc<dyn Storage>> {
         Ok(Arc::new(self.build().await?))
+    }
+}
+
+#[cfg(feature = "tiered")]
+impl StorageBuilder for cache_backend_tiered::TieredStorageBuilder {
+    async fn open(self) -> cache_api::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(self.build()?))
     }
 }
 

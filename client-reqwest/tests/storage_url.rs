@@ -108,3 +108,37 @@ async fn without_the_feature_sqlite_its_urls_name_it() {
     let shown = why("sqlite://cache.sqlite").await;
     assert!(shown.contains("`sqlite`") && shown.contains("Cargo feature"), "{shown}");
 }
+
+#[cfg(all(feature = "tiered", feature = "sqlite"))]
+#[tokio::test]
+async fn memory_in_front_of_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cache.sqlite");
+    let url = format!("sqlite://{}?memory=64MiB&namespace=api&memory_staleness=500ms", file.display());
+    let client = builder().storage_url(url).build().await.unwrap();
+    let shown = client.storage().unwrap().to_string();
+    assert!(shown.starts_with("memory over ") && shown.contains("api"), "{shown}");
+    for (query, part) in [
+        ("memory=lots", "the value of memory is no size"),
+        ("memory=1", "64 KiB at least"),
+        ("memory_age=1s", "add memory=64MiB"),
+        ("memory=64MiB&memory_staleness=0", "`memory_staleness` in a URL"),
+    ] {
+        let why = why(&format!("sqlite://{}?{query}", file.display())).await;
+        assert!(why.contains(part), "{why}");
+    }
+    #[cfg(feature = "memory")]
+    assert!(why("memory://?memory=64MiB").await.contains("max_capacity"));
+
+    let store = client_reqwest::storage_from_url("sqlite::memory:").await.unwrap();
+    let tier = client_reqwest::TieredStorage::builder(store);
+    let client = builder().storage_builder(tier).build().await.unwrap();
+    assert!(client.storage().unwrap().to_string().starts_with("memory over "));
+}
+
+#[cfg(all(not(feature = "tiered"), feature = "sqlite"))]
+#[tokio::test]
+async fn memory_in_front_of_a_store_names_the_feature() {
+    let why = why("sqlite::memory:?memory=64MiB").await;
+    assert!(why.contains("`memory`") && why.contains("`tiered`"), "{why}");
+}

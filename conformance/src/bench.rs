@@ -74,6 +74,12 @@ impl Bench {
         self.open_with("", Limits::default()).await
     }
 
+    /// One of several storages on the case's store. Where the suite was told so, it is given time to see what another
+    /// one changed.
+    pub(crate) async fn open_replica(&self) -> Outcome<Store> {
+        Ok(self.open().await?.eventual(self.0.plan.eventual))
+    }
+
     /// A storage in the case's namespace with that suffix.
     pub(crate) async fn open_with(&self, suffix: &str, limits: Limits) -> Outcome<Store> {
         let namespace = self.namespace(suffix)?;

@@ -24,6 +24,8 @@ pub(crate) struct Store {
     pub(crate) storage: Arc<dyn Storage>,
     serializer: Arc<dyn Serializer>,
     clock: Clock,
+    /// For how long `check` and `absent` look again.
+    eventual: Option<Duration>,
 }
 
 /// A write between its body and its commit.
@@ -44,7 +46,13 @@ pub(crate) struct Written {
 
 impl Store {
     pub(crate) fn new(storage: Arc<dyn Storage>, serializer: Arc<dyn Serializer>, clock: Clock) -> Self {
-        Self { storage, serializer, clock }
+        Self { storage, serializer, clock, eventual: None }
+    }
+
+    /// The same storage, which may be that late to see what another one changed.
+    pub(crate) fn eventual(mut self, bound: Option<Duration>) -> Self {
+        self.eventual = bound;
+        self
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -221,8 +229,24 @@ impl Store {
 
     /// Fails the case unless the stored variant is the draft, whole.
     pub(crate) async fn check(&self, draft: &Draft) -> Outcome<Variant> {
-        let found = self.lookup(&draft.key).await?;
-        self.check_in(&found, draft).await
+        let mut left = self.eventual;
+        loop {
+            let found = self.lookup(&draft.key).await?;
+            let outcome = self.check_in(&found, draft).await;
+            if outcome.is_ok() || !self.may_look_again(&mut left).await {
+                return outcome;
+            }
+        }
+    }
+
+    /// Waits a little, and says whether it may not have been seen yet what another storage changed.
+    async fn may_look_again(&self, left: &mut Option<Duration>) -> bool {
+        const STEP: Duration = Duration::from_millis(1);
+        let Some(rest) = left.and_then(|left| left.checked_sub(STEP)) else { return false };
+        *left = Some(rest);
+        tokio::time::sleep(STEP).await;
+        self.clock.advance(STEP);
+        true
     }
 
     /// The same in a resource that was looked up.
@@ -249,10 +273,18 @@ impl Store {
 
     /// Fails the case unless the resource has no live variant.
     pub(crate) async fn absent(&self, key: &CacheKey, why: &str) -> Outcome {
-        let found = self.lookup(key).await?;
-        let variants: Vec<_> = found.variants().iter().map(|v| v.id).collect();
-        ensure!(variants.is_empty(), "{why}: expected nothing, found the variants {variants:?}");
-        Ok(())
+        let mut left = self.eventual;
+        loop {
+            let found = self.lookup(key).await?;
+            let variants: Vec<_> = found.variants().iter().map(|v| v.id).collect();
+            if variants.is_empty() {
+                return Ok(());
+            }
+            if !self.may_look_again(&mut left).await {
+                let message = format!("{why}: expected nothing, found the variants {variants:?}");
+                return Err(Failure::new(message));
+            }
+        }
     }
 
     pub(crate) fn tags(&self) -> Outcome<&dyn Tags> {

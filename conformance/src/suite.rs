@@ -37,6 +37,7 @@ pub(crate) struct Plan {
     pub(crate) native_expiry: bool,
     pub(crate) shared: bool,
     pub(crate) persistent: bool,
+    pub(crate) eventual: Option<Duration>,
     pub(crate) without: Vec<Ability>,
     pub(crate) many: u64,
     pub(crate) outside: bool,
@@ -78,6 +79,7 @@ impl Suite {
             native_expiry: false,
             shared: false,
             persistent: false,
+            eventual: None,
             without: Vec::new(),
             many: MANY,
             outside: false,
@@ -98,6 +100,14 @@ impl Suite {
     /// `persistence`.
     pub fn persistent(self) -> Self {
         self.with(|plan| plan.persistent = true)
+    }
+
+    /// What another storage on the same store changed is seen within `bound` of real time and of the case's clock, and
+    /// not at once: the storage answers some lookups from copies of its own. The groups `two_handles` and `outage` look
+    /// again until then. Nothing else is relaxed: own changes are seen at once, what must be refused is refused, and
+    /// a lookup after an event sees what the event tells of.
+    pub fn eventual(self, bound: Duration) -> Self {
+        self.with(|plan| plan.eventual = Some(bound))
     }
 
     /// The storage lacks that ability: its cases are left out. The suite fails a storage that lacks another

@@ -26,8 +26,8 @@ pub(super) fn is_due(
 
 /// The lifetime less a part of it that differs from entry to entry, and is the same for all who read this one.
 pub(super) fn jittered(lifetime: Duration, head: &Head, options: &Options) -> Duration {
-    let most = options.ttl_jitter.max(0.0).min(1.0);
-    if most == 0.0 {
+    let most = options.ttl_jitter.clamp(0.0, 1.0);
+    if most.is_nan() || most == 0.0 {
         return lifetime;
     }
     let mut hasher = DefaultHasher::new();

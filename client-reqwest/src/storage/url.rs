@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cache_api::Storage;
 
+use super::tier_url;
 use crate::error::Error;
 
 /// Each scheme with the Cargo feature that brings its backend.
@@ -49,6 +50,8 @@ const SCHEMES: [(&str, &str); 24] = [
 /// | `dynamodb://table[?region=…&endpoint=…&namespace=…&…]` | `dynamodb` |
 /// | `s3://bucket[/prefix][?region=…&endpoint=…&namespace=…&…]`, `gs://bucket`, `az://container`, `file:///directory` | `object-store` |
 ///
+/// With the feature `tiered` each of them but `memory://` takes `memory=64MiB`, which puts memory in front of the store.
+///
 /// `STORAGE_URLS.md`, beside this crate's README, has all parameters in one table.
 ///
 /// # Errors
@@ -68,12 +71,39 @@ pub async fn storage_from_url(url: &str) -> Result<Arc<dyn Storage>, Error> {
             known()
         )));
     };
-    match opened(feature, &format!("{scheme}:{rest}"), rest).await {
-        Some(opened) => opened.map_err(Error::storage),
-        None => Err(Error::builder(format!(
+    let (rest, memory) = tier_url::split(rest);
+    let memory = match memory {
+        Some(_) if feature == "memory" => {
+            return Err(Error::builder(
+                "the parameter `memory` puts memory in front of another store: leave it out of `memory://`, whose \
+                 size is `max_capacity`",
+            ));
+        }
+        Some(memory) => Some(settings(&memory)?),
+        None => None,
+    };
+    let opened = opened(feature, &format!("{scheme}:{rest}"), &rest).await.ok_or_else(|| {
+        Error::builder(format!(
             "storage URLs of scheme `{scheme}` need the Cargo feature `{feature}` of `client-reqwest`, which is off"
-        ))),
+        ))
+    })?;
+    let store = opened.map_err(Error::storage)?;
+    match memory {
+        Some(memory) => memory.over(store).map_err(Error::storage),
+        None => Ok(store),
     }
+}
+
+#[cfg(feature = "tiered")]
+fn settings(memory: &str) -> Result<tier_url::Settings, Error> {
+    tier_url::Settings::read(memory).map_err(Error::storage)
+}
+
+#[cfg(not(feature = "tiered"))]
+fn settings(_: &str) -> Result<tier_url::Settings, Error> {
+    Err(Error::builder(
+        "the parameter `memory` of a storage URL needs the Cargo feature `tiered` of `client-reqwest`, which is off",
+    ))
 }
 
 /// Opens a storage of the backend that this feature brings; `None` where it is off.

@@ -181,7 +181,8 @@ async fn stalled(bench: Bench) -> Outcome {
     let version = store.put(&old).await?.version;
     let pending = store.begin(&bench.draft(old.key)).await?;
     proxy.stall(&Direction::BOTH);
-    gets_no_answer("lookup", limit, store.storage.lookup(&old.key, store.now())).await?;
+    // Not of what was looked up before: of that the storage may have a copy.
+    gets_no_answer("lookup", limit, store.storage.lookup(&bench.key(2), store.now())).await?;
     gets_no_answer("read", limit, store.read(&old.key, version.body, 0..2)).await?;
     gets_no_answer("commit", limit, store.try_commit(&pending)).await?;
     direct.lookup(&old.key).await.context("another client meanwhile")?;
@@ -263,7 +264,7 @@ async fn cut_while_reading(bench: Bench) -> Outcome {
 /// A storage straight on the store, and another through a proxy, in one namespace.
 async fn through_a_proxy(bench: &Bench) -> Outcome<(Store, Proxy, Store)> {
     let remote: &dyn Remote = bench.remote()?;
-    let direct = bench.open().await?;
+    let direct = bench.open_replica().await?;
     let proxy = Proxy::to(remote.address()).await.map_err(|e| Failure::of(&e).while_doing("no proxy"))?;
     let store = bench.open_at(remote, &proxy.address().to_string()).await?;
     Ok((direct, proxy, store))

@@ -34,7 +34,7 @@ cases!["two_handles";
 ];
 
 async fn pair(bench: &Bench) -> Outcome<[Store; 2]> {
-    Ok([bench.open().await?, bench.open().await?])
+    Ok([bench.open_replica().await?, bench.open_replica().await?])
 }
 
 async fn one_sees_the_other(bench: Bench) -> Outcome {

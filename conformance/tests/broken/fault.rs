@@ -125,4 +125,8 @@ pub(crate) enum Fault {
     TellsItself,
     /// A commit is told of before it happens.
     TellsTooEarly,
+    /// Lookups are answered from copies, of which nothing that others change takes anything away.
+    KeepsCopies,
+    /// Nor anything that the storage changes itself.
+    KeepsOwnCopies,
 }

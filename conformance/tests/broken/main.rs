@@ -5,6 +5,7 @@
 
 mod abilities;
 mod bend;
+mod copies;
 mod events;
 mod fault;
 mod reference;
@@ -55,6 +56,24 @@ fn one_that_tells_no_removals_fails() {
         assert!(report.has_failed(case), "{case}: {report}");
     }
     assert!(!report.has_failed("events::commit"), "{report}");
+}
+
+/// A storage may be given time to see what another one changed: not for ever, and for nothing else.
+#[test]
+fn one_that_is_late_fails_when_its_time_is_over() {
+    let bound = std::time::Duration::from_millis(20);
+    for (fault, case) in [
+        (Fault::KeepsCopies, "two_handles::one_sees_the_other"),
+        (Fault::KeepsOwnCopies, "versions::after_two_updates"),
+        (Fault::NoReadGrace, "two_handles::body_replaced_by_the_other"),
+        (Fault::LosesUpdates, "two_handles::two_variants_stepwise"),
+        (Fault::ChecksThenPublishes, "two_handles::removal_during_commit_absent"),
+    ] {
+        let report = suite(fault).eventual(bound).run_quiet(|name| name == case);
+        assert!(report.has_failed(case), "{fault:?} passes {case}: {report}");
+    }
+    let report = suite(Fault::Sound).eventual(bound).run_quiet(|name| name.starts_with("two_handles::"));
+    assert!(report.is_sound(), "{report}");
 }
 
 /// Runs the groups of these cases and expects each of the cases to fail.

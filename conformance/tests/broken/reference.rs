@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use cache_api::*;
 use tokio::{sync::Semaphore, task::yield_now};
 
-use crate::{events::Listeners, fault::Fault, wire::Link};
+use crate::{copies::Copies, events::Listeners, fault::Fault, wire::Link};
 
 /// What all storages of a process share.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct World {
     spaces: Mutex<HashMap<Namespace, Space>>,
     writers: Arc<Semaphore>,
     pub(crate) listeners: Listeners,
+    pub(crate) copies: Copies,
 }
 
 /// One namespace.
@@ -58,7 +59,8 @@ pub(crate) struct Reference {
 impl World {
     pub(crate) fn new(fault: Fault) -> Arc<Self> {
         let writers = Arc::new(Semaphore::new(if fault == Fault::FewWriters { 4 } else { 10_000 }));
-        Arc::new(Self { fault, spaces: Mutex::default(), writers, listeners: Listeners::default() })
+        let (listeners, copies) = (Listeners::default(), Copies::default());
+        Arc::new(Self { fault, spaces: Mutex::default(), writers, listeners, copies })
     }
 
     pub(crate) fn spaces(&self) -> MutexGuard<'_, HashMap<Namespace, Space>> {
@@ -244,7 +246,7 @@ impl Storage for Reference {
             });
             return Ok(Resource::new(*key, record.generation(), epoch, mixed.collect::<Vec<_>>(), now));
         }
-        Ok(record.lookup(*key, epoch, now))
+        Ok(self.copied(key, record.lookup(*key, epoch, now)))
     }
 
     async fn read(&self, key: &CacheKey, body: BodyId, frames: Range<u32>) -> Result<Vec<Frame>> {
@@ -373,6 +375,7 @@ impl Storage for Reference {
             }),
             _ => self.with(|space| self.apply(space, &ticket, entry, change, now)),
         };
+        self.forget_copy(&key);
         self.tell_changed(&key, &committed);
         committed
     }
@@ -380,6 +383,7 @@ impl Storage for Reference {
     async fn remove(&self, key: &CacheKey, only: Option<Version>, now: SystemTime) -> Result<u64> {
         self.reach(1, 1).await?;
         yield_now().await;
+        self.forget_copy(key);
         let removed = self.with(|space| {
             if self.has(Fault::ForgetsRemovalOfAbsent) && !space.records.contains_key(key) {
                 return Ok(0);
