@@ -109,10 +109,15 @@ async fn answer(
     let cache_control = HeaderValue::try_from(format!("public, max-age={}", wanted.max_age));
     headers.extend(cache_control.ok().map(|value| (CACHE_CONTROL, value)));
     if let Some(name) = &wanted.vary {
-        headers.extend(HeaderValue::try_from(name).ok().map(|name| (VARY, name)));
         // With one tag for all they would be one variant, which a 304 renews.
         let selected = asked.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        headers.extend(HeaderValue::try_from(format!("\"{selected}\"")).ok().map(|tag| (ETAG, tag)));
+        for (field, value) in
+            [(VARY, HeaderValue::try_from(name)), (ETAG, format!("\"{selected}\"").try_into())]
+        {
+            if let Ok(value) = value {
+                headers.insert(field, value);
+            }
+        }
     }
     let mut response = Response::default();
     if asked.get(IF_NONE_MATCH).is_some_and(|tag| Some(tag) == headers.get(ETAG)) {
