@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) concurrency: u32,
     pub(crate) round: Duration,
     pub(crate) rounds: u32,
+    /// Whether the clock is read at each operation, however short: where they are of several kinds.
+    pub(crate) one_by_one: bool,
 }
 
 /// What was measured of one subject.
@@ -101,7 +103,7 @@ pub(crate) async fn compare(subjects: &[Subject], plan: Plan) -> Result<Vec<Meas
     let mut paces = Vec::new();
     for subject in subjects {
         let warm = subject.runner.run(Load { plan, length: plan.round / 2, pace: Pace::Each }).await?;
-        paces.push(Pace::of(&warm, plan.concurrency));
+        paces.push(if plan.one_by_one { Pace::Each } else { Pace::of(&warm, plan.concurrency) });
     }
     let mut measured: Vec<_> = subjects.iter().map(|subject| Measured::new(&subject.name)).collect();
     for round in 0..plan.rounds {

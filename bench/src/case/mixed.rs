@@ -9,7 +9,7 @@ use moka::future::Cache;
 use super::plan;
 use crate::Result;
 use crate::cli::Common;
-use crate::measure::{Op, Subject, compare};
+use crate::measure::{Op, Plan, Subject, compare};
 use crate::origin::{Origin, body, check};
 use crate::report::{Report, Setting};
 use crate::request::FIELDS;
@@ -44,7 +44,8 @@ pub(crate) async fn run(common: &Common, report: &mut Report) -> Result<()> {
             ];
             for concurrency in common.callers(1) {
                 eprintln!("mixed, {store}, {body} bytes, {concurrency} at once");
-                let measured = compare(&subjects, plan(common, concurrency)).await?;
+                let measured =
+                    compare(&subjects, Plan { one_by_one: true, ..plan(common, concurrency) }).await?;
                 report.add(&Setting::new("mixed", store, body, concurrency), &measured)?;
             }
             client.close().await;

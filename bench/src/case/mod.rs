@@ -38,7 +38,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
 }
 
 fn plan(common: &Common, concurrency: u32) -> Plan {
-    Plan { concurrency, round: round(common), rounds: common.rounds() }
+    Plan { concurrency, round: round(common), rounds: common.rounds(), one_by_one: false }
 }
 
 /// How long a round of one subject is.
