@@ -13,9 +13,10 @@
 
 mod origin;
 mod replica;
+#[path = "../support/mod.rs"]
+mod support;
 mod table;
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use cache_conformance::services;
@@ -24,6 +25,7 @@ use client_reqwest::{Clock as _, SystemClock, storage_from_url};
 use origin::Origin;
 use replica::Replica;
 use reqwest::{Client, Method, Url};
+use support::{Result, chain, with_own_namespace};
 use table::Row;
 
 /// Replicas of one small service that share a Redis.
@@ -66,7 +68,7 @@ const REQUESTS: [(Method, &str, u64); 5] = [
     (Method::GET, "/fresh", 1),
 ];
 
-async fn show(count: u8, storage: Option<String>) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn show(count: u8, storage: Option<String>) -> Result<()> {
     let (service, storage) = match storage {
         Some(url) => (None, url),
         None => {
@@ -79,8 +81,7 @@ async fn show(count: u8, storage: Option<String>) -> Result<(), Box<dyn Error + 
         }
     };
     // A namespace of this run's own, which is cleared at its end.
-    let separator = if storage.contains('?') { '&' } else { '?' };
-    let storage = format!("{storage}{separator}namespace=shared-redis-{}", std::process::id());
+    let storage = with_own_namespace(&storage, "shared-redis")?;
     let store = storage_from_url(&storage).await?;
     println!("shared by all: {store}\n");
 
@@ -127,15 +128,4 @@ async fn show(count: u8, storage: Option<String>) -> Result<(), Box<dyn Error + 
     store.close().await?;
     drop(service);
     Ok(())
-}
-
-/// An error and what caused it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }

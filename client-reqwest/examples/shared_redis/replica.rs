@@ -1,7 +1,6 @@
 //! One process of the service: whatever it is asked for it asks of the origin, through the cache.
 
 use std::fmt;
-use std::process::Stdio;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,9 +10,8 @@ use client_reqwest::{CachedClient, Mode, ResponseExt as _, Source};
 use http::StatusCode;
 use reqwest::{Client, Method, Url};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+use crate::support::{Process, Result};
 
 /// Says where an answer came from.
 const CAME_FROM: &str = "x-came-from";
@@ -70,7 +68,7 @@ async fn pass(State((client, origin)): State<(CachedClient, Url)>, request: Requ
 pub(crate) struct Replica {
     number: u8,
     url: Url,
-    child: Child,
+    process: Process,
 }
 
 /// What a replica answered.
@@ -83,16 +81,10 @@ pub(crate) struct Answer {
 
 impl Replica {
     pub(crate) async fn start(number: u8, origin: &Url, storage: &str) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["--origin", origin.as_str(), "--storage", storage])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let output = child.stdout.take().ok_or("a replica has no output")?;
-        let line = BufReader::new(output).lines().next_line().await?;
+        let mut process = Process::start(&["--origin", origin.as_str(), "--storage", storage])?;
+        let line = process.output.next_line().await?;
         let url = Url::parse(&line.ok_or("a replica ended before it served")?)?;
-        Ok(Self { number, url, child })
+        Ok(Self { number, url, process })
     }
 
     pub(crate) async fn ask(&self, client: &Client, method: Method, path: &str) -> Result<Answer> {
@@ -110,15 +102,17 @@ impl Replica {
     }
 
     /// Lets it end by itself.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        drop(self.child.stdin.take());
-        let status = self.child.wait().await?;
-        if status.success() { Ok(()) } else { Err(format!("{self} ended with {status}").into()) }
+    pub(crate) async fn stop(self) -> Result<()> {
+        let name = self.to_string();
+        let Process { mut child, input, .. } = self.process;
+        drop(input);
+        let status = child.wait().await?;
+        if status.success() { Ok(()) } else { Err(format!("{name} ended with {status}").into()) }
     }
 }
 
 impl fmt::Display for Replica {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "replica {} (process {})", self.number, self.child.id().unwrap_or_default())
+        write!(f, "replica {} (process {})", self.number, self.process.child.id().unwrap_or_default())
     }
 }

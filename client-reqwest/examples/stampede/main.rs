@@ -12,12 +12,15 @@
 
 mod origin;
 mod run;
+#[path = "../support/mod.rs"]
+mod support;
 mod worker;
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use run::Stampede;
+use support::{Result, chain};
 
 /// Requests of several processes for one cold key.
 #[derive(Parser)]
@@ -56,7 +59,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+async fn run(args: Args) -> Result<ExitCode> {
     if let (Some(number), Some(origin)) = (args.worker, &args.origin) {
         worker::work(number, &args.storage, origin, args.requests).await?;
         return Ok(ExitCode::SUCCESS);
@@ -73,15 +76,4 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let broken = report.broken();
     broken.iter().for_each(|promise| eprintln!("{promise}"));
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// An error and what caused it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -1,22 +1,17 @@
 //! Starts the processes, lets them go at once, and counts.
 
-use std::{
-    error::Error,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use client_reqwest::{Clock as _, SystemClock, storage_from_url};
 use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
+use tokio::io::AsyncWriteExt as _;
+
+use crate::{
+    origin::Origin,
+    support::{Process, Result, with_own_namespace},
+    worker::READY,
 };
-
-use crate::{origin::Origin, worker::READY};
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// How long the lease of a process that was killed may keep the others waiting.
 const LEASE: Duration = Duration::from_secs(5);
@@ -51,11 +46,7 @@ pub(crate) struct Report {
 
 impl Stampede {
     pub(crate) async fn run(&self) -> Result<Report> {
-        // A namespace of this run's own: the key is cold, and nothing is left behind.
-        let separator = if self.storage.contains('?') { '&' } else { '?' };
-        let mut id = [0; 8];
-        getrandom::fill(&mut id)?;
-        let url = format!("{}{separator}namespace=stampede-{:016x}", self.storage, u64::from_le_bytes(id));
+        let url = with_own_namespace(&self.storage, "stampede")?;
         let store = storage_from_url(&url).await?;
 
         let (origin, address) = Origin::start(self.delay).await?;
@@ -116,43 +107,34 @@ impl Report {
 
 struct Worker {
     number: u32,
-    child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
+    process: Process,
 }
 
 impl Worker {
     async fn start(number: u32, storage: &str, origin: &str, requests: u32) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["--worker", &number.to_string(), "--storage", storage, "--origin", origin])
-            .args(["--requests", &requests.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let input = child.stdin.take().ok_or("a worker has no input")?;
-        let output = child.stdout.take().ok_or("a worker has no output")?;
-        let mut output = BufReader::new(output).lines();
-        match output.next_line().await? {
-            Some(line) if line == READY => Ok(Self { number, child, input, output }),
+        let (worker, requests) = (number.to_string(), requests.to_string());
+        let args = ["--worker", &worker, "--storage", storage, "--origin", origin, "--requests", &requests];
+        let mut process = Process::start(&args)?;
+        match process.output.next_line().await? {
+            Some(line) if line == READY => Ok(Self { number, process }),
             _ => Err(format!("worker {number} does not get ready").into()),
         }
     }
 
     async fn go(&mut self) -> Result<()> {
-        Ok(self.input.write_all(b"go\n").await?)
+        Ok(self.process.input.write_all(b"go\n").await?)
     }
 
     /// How many of its requests failed.
     async fn failed(&mut self) -> Result<u64> {
-        let line = self.output.next_line().await?;
+        let line = self.process.output.next_line().await?;
         let line = line.ok_or_else(|| format!("worker {} ended before its requests did", self.number))?;
         Ok(line.parse()?)
     }
 
     /// Ends it as a crash does.
     async fn kill(mut self) -> Result<()> {
-        Ok(self.child.kill().await?)
+        Ok(self.process.child.kill().await?)
     }
 }
 

@@ -1,14 +1,15 @@
 //! One of the processes.
 
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 use client_reqwest::{CachedClient, Mode};
 use futures_util::future::join_all;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::origin::WORKER;
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use crate::{
+    origin::WORKER,
+    support::{Result, chain},
+};
 
 /// What a worker says when it is ready.
 pub(crate) const READY: &str = "ready";
@@ -39,7 +40,7 @@ pub(crate) async fn work(number: u32, storage: &str, origin: &str, requests: u32
             Ok(Ok(_)) => failed += 1,
             Ok(Err(error)) => {
                 failed += 1;
-                eprintln!("worker {number}: {}", crate::chain(&error));
+                eprintln!("worker {number}: {}", chain(&error));
             }
             Err(error) => {
                 failed += 1;
