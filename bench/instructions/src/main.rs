@@ -36,6 +36,7 @@ async fn run(hits: u32, bytes: usize) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/items/42?page=1", listener.local_addr()?);
     let origin = tokio::spawn(answer_once(listener, bytes));
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "reqwest itself is no dependency")]
     let client = CachedClient::builder().storage_url("memory:").wire(|wire| wire.no_proxy()).build().await?;
     if get(&client, &url).await? != (bytes, Source::Origin) {
         return Err("the first answer did not come from the origin".into());

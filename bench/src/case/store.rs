@@ -1,6 +1,6 @@
 //! A miss that is stored: the time to the first byte, and to the end; also from an origin that drips.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::round;
 use crate::Result;
@@ -45,9 +45,9 @@ async fn compared(
     let plain = plain::client()?;
     let mut firsts = [Measured::new("ours"), Measured::new("plain")];
     let mut totals = firsts.clone();
-    let mut misses = Misses { origin, body, drip, begun: Instant::now().elapsed().as_nanos(), count: 0 };
     // What an earlier run stored would be a hit.
-    misses.begun = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH)?.as_nanos();
+    let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos();
+    let mut misses = Misses { origin, body, drip, begun, count: 0 };
     for number in 0..common.rounds() {
         let mut turns = [0, 1];
         turn(&mut turns, number);

@@ -73,10 +73,11 @@ impl Read for Raw {
     }
 }
 
-/// The longest bytes among an item's attributes: the body.
+/// The longest bytes among an item's attributes, or in maps among them: the body.
 fn largest(item: Item) -> Option<Bytes> {
     let bytes = |value| match value {
         AttributeValue::B(blob) => Some(Bytes::from(blob.into_inner())),
+        AttributeValue::M(inner) => largest(inner),
         _ => None,
     };
     item.into_values().filter_map(bytes).max_by_key(Bytes::len)
