@@ -12,6 +12,7 @@ use crate::{
     flight::Flights,
     found::{Found, Views},
     info::{CacheInfo, Source},
+    lease::Returns,
     memo::Memo,
     misses::Misses,
     network::{Network, Request},
@@ -40,6 +41,7 @@ pub(crate) struct Inner<N: Network> {
     pub(crate) flights: Flights<N::Error>,
     pub(crate) misses: Misses,
     uses: Uses,
+    pub(crate) returns: Returns,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
 }
@@ -85,6 +87,7 @@ impl<N: Network> Engine<N> {
             flights: Flights::default(),
             misses: Misses::default(),
             uses: Uses::default(),
+            returns: Returns::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         }))

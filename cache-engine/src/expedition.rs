@@ -77,7 +77,8 @@ impl<N: Network> Expedition<N> {
     pub(crate) fn go_in_background(self, mut pilot: Pilot<N::Error>) {
         let tracked = self.inner.tasks.token();
         let refresh = async move {
-            match lease::acquire(&self.store, pilot.key(), &self.inner.settings, &self.inner.tasks).await {
+            let Inner { settings, tasks, returns, .. } = &*self.inner;
+            match lease::acquire(&self.store, pilot.key(), settings, tasks, returns).await {
                 Crossing::Held(lease) => {
                     pilot.cross(Some(lease));
                     if self.is_overtaken().await {

@@ -1,9 +1,18 @@
 //! Single flight across processes: the leader of a flight takes the resource's lease in the store that they share.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use cache_api::{Acquired, CacheKey, Lease, Outcome};
-use tokio::{runtime::Handle, task::AbortHandle, time::Instant};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
 use tokio_util::task::TaskTracker;
 
 use crate::{flight::FlightKey, settings::Settings, store::Store};
@@ -41,10 +50,53 @@ pub(crate) struct Held {
 struct Release {
     store: Store,
     lease: Lease,
+    returns: Returns,
     /// How long an answer that cannot be stored is remembered.
     hit_for_miss: Duration,
     /// Who closes the engine waits for leases to be given back.
     tasks: TaskTracker,
+}
+
+/// The leases that this process is giving back. Who wants one of them next waits for that, and not as for another's.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Returns(Arc<Mutex<HashMap<CacheKey, watch::Receiver<()>>>>);
+
+/// A lease that is being given back, until this is dropped.
+struct Return {
+    returns: Returns,
+    key: CacheKey,
+    over: watch::Sender<()>,
+}
+
+impl Returns {
+    fn begin(&self, key: CacheKey) -> Return {
+        let (over, under_way) = watch::channel(());
+        self.lock().insert(key, under_way);
+        Return { returns: self.clone(), key, over }
+    }
+
+    /// Waits until that lease is given back, if it is being.
+    async fn over(&self, key: &CacheKey) {
+        let under_way = self.lock().get(key).cloned();
+        if let Some(mut under_way) = under_way {
+            // Nothing is ever sent: it ends when the other end goes.
+            let _ = under_way.changed().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CacheKey, watch::Receiver<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Return {
+    fn drop(&mut self) {
+        let mut returns = self.returns.lock();
+        // It may be given back another time already.
+        if returns.get(&self.key).is_some_and(|one| one.same_channel(&self.over.subscribe())) {
+            returns.remove(&self.key);
+        }
+    }
 }
 
 /// Takes the lease of what a flight wants, if nobody holds it.
@@ -53,16 +105,21 @@ pub(crate) async fn acquire(
     flight: &FlightKey,
     settings: &Settings,
     tasks: &TaskTracker,
+    returns: &Returns,
 ) -> Crossing {
     let leases = store.storage.abilities().leases.filter(|_| !settings.lease.is_zero());
     let Some(leases) = leases else { return Crossing::Open };
-    let (key, now) = (lease_key(flight), store.clock.now());
+    let key = lease_key(flight);
+    // A store that is slow with that is as slow with this.
+    let _ = timeout(store.deadlines.read, returns.over(&key)).await;
+    let now = store.clock.now();
     let acquire = leases.acquire(&key, settings.lease, now);
     match store.within("acquire", store.deadlines.read, acquire).await {
         Ok(Acquired::Held(lease)) => {
             let release = Release {
                 store: store.clone(),
                 lease,
+                returns: returns.clone(),
                 hit_for_miss: settings.hit_for_miss,
                 tasks: tasks.clone(),
             };
@@ -80,12 +137,13 @@ pub(crate) async fn wait(
     flight: &FlightKey,
     settings: &Settings,
     tasks: &TaskTracker,
+    returns: &Returns,
 ) -> Crossing {
     // A wait beyond what an instant can hold has no end.
     let end = Instant::now().checked_add(settings.wait_for_leader);
     let mut pause = FIRST_PAUSE;
     loop {
-        match acquire(store, flight, settings, tasks).await {
+        match acquire(store, flight, settings, tasks, returns).await {
             Crossing::Busy => {}
             crossing => return crossing,
         }
@@ -106,12 +164,14 @@ impl Held {
     }
 
     fn give_back(&mut self, is_cacheable: bool) {
-        let Some(Release { store, lease, hit_for_miss, tasks }) = self.released.take() else { return };
+        let Some(Release { store, lease, returns, hit_for_miss, tasks }) = self.released.take() else {
+            return;
+        };
         self.keeper.abort();
         let outcome = if is_cacheable { Outcome::Done } else { Outcome::Uncacheable(hit_for_miss) };
-        let tracked = tasks.token();
+        let (tracked, under_way) = (tasks.token(), returns.begin(lease.key));
         self.runtime.spawn(async move {
-            let _tracked = tracked;
+            let _until_done = (tracked, under_way);
             let Some(leases) = store.storage.abilities().leases else { return };
             let release = leases.release(&lease, outcome, store.clock.now());
             // A failure is reported; the lease then ends by itself.

@@ -133,7 +133,7 @@ impl<N: Network> Inner<N> {
 
     /// Waits for the process that leads, if the store has leases.
     async fn cross(&self, queue: &mut Queue<N::Error>, mut pilot: Pilot<N::Error>, store: &Store) -> Turn<N> {
-        match lease::wait(store, pilot.key(), &self.settings, &self.tasks).await {
+        match lease::wait(store, pilot.key(), &self.settings, &self.tasks, &self.returns).await {
             Crossing::Held(lease) => {
                 pilot.cross(Some(lease));
                 queue.held = Some(pilot);

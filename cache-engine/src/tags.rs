@@ -36,8 +36,8 @@ impl Tagging {
             let words =
                 words.filter_map(|word| std::str::from_utf8(word).ok()).filter(|word| !word.is_empty());
             for word in words {
-                if tags.len() > self.max {
-                    // A field may repeat one: only what differs counts.
+                // A field may repeat one: only what differs counts. Not looked at too often, however many there are.
+                if tags.len() / 2 > self.max {
                     tidy(&mut tags);
                     if tags.len() > self.max {
                         return None;

@@ -14,13 +14,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cache_api::{Acquired, CacheKey, Storage};
+use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use cache_engine::{
     Clock as _, Engine, EngineBuilder, Source,
     policy::{Options, Reason},
 };
 use futures_util::{StreamExt as _, future::join_all, stream};
 use http::header;
-use support::{Got, Origin, Reply, TestClock, get, memory, settle, with_field};
+use support::{Bench, Got, Origin, Reply, TestClock, get, memory, settle, with_field};
 use tokio::sync::{Barrier, Semaphore};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
@@ -168,6 +169,27 @@ async fn early_refreshes_are_one() {
     gate.add_permits(10);
     join_all(replicas.engines.iter().map(Engine::close)).await.into_iter().for_each(|closed| closed.unwrap());
     assert_eq!(origin.requests(), 2);
+}
+
+/// Who wants the lease that this process is giving back waits for that, and does not ask for it time and again.
+#[tokio::test(start_paused = true)]
+async fn a_lease_on_its_way_back_is_asked_for_once() {
+    let origin = Origin::new(|nth, request| async move {
+        let fields = [("cache-control", "max-age=1"), ("etag", "\"a\"")];
+        Ok(match request.headers.get(header::IF_NONE_MATCH) {
+            None => Reply::new(200, &fields, nth.to_string()),
+            Some(_) => Reply::streamed(304, &fields, stream::empty()),
+        })
+    });
+    let storage = FaultyStorage::new(memory());
+    storage.inject(Rule::on(Operation::Release, Fault::Delay(Duration::from_millis(50))));
+    let bench = Bench::with(origin, Arc::new(storage.clone()), |builder| builder);
+    for nth in 1..=20 {
+        bench.get().await;
+        bench.clock.forward(2);
+        assert_eq!(bench.origin.requests(), nth);
+        assert_eq!(storage.calls(Operation::Acquire), nth as u64);
+    }
 }
 
 /// The lease of a process that died ends, and with it the wait.
