@@ -1,6 +1,11 @@
 //! The way to the server, and whether what is there is ours.
 
-use std::{fmt, future::IntoFuture, time::Duration};
+use std::{
+    fmt,
+    future::IntoFuture,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use cache_api::{BodyId, Error, ErrorKind, Result};
 use futures_util::{TryStreamExt as _, future::try_join_all};
@@ -38,6 +43,8 @@ pub(crate) struct Server {
     connect_timeout: Option<Duration>,
     timeout: Duration,
     collections: OnceCell<Collections>,
+    /// How many namespaces are open over it.
+    namespaces: AtomicUsize,
 }
 
 /// The collections of a cache: read from the primary, read and written by majorities.
@@ -55,7 +62,14 @@ impl Server {
         connect_timeout: Option<Duration>,
         timeout: Duration,
     ) -> Self {
-        Self { target, prefix, connect_timeout, timeout, collections: OnceCell::new() }
+        Self {
+            target,
+            prefix,
+            connect_timeout,
+            timeout,
+            collections: OnceCell::new(),
+            namespaces: AtomicUsize::new(0),
+        }
     }
 
     /// Connects at the first call, and makes sure that the collections are ours.
@@ -63,8 +77,17 @@ impl Server {
         self.collections.get_or_try_init(|| self.connect()).await
     }
 
-    /// Ends the sessions and closes the connections of a client of our own; one of the user's stays as it is.
-    pub(crate) async fn close(&self) {
+    /// One more namespace uses it.
+    pub(crate) fn enter(&self) {
+        self.namespaces.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One namespace is closed. With the last one a client of our own ends its sessions and closes its connections; one
+    /// of the user's stays as it is.
+    pub(crate) async fn leave(&self) {
+        if self.namespaces.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
         if let (Target::Url(_), Some(collections)) = (&self.target, self.collections.get()) {
             let shutdown = collections.resources.client().clone().shutdown().immediate(true);
             // What does not end in time ends with its connections.

@@ -128,7 +128,7 @@ impl Storage for MongoStorage {
 
     async fn close(&self) -> Result<()> {
         if !self.inner.closed.swap(true, Ordering::AcqRel) {
-            self.inner.server.close().await;
+            self.inner.server.leave().await;
         }
         Ok(())
     }
@@ -141,6 +141,7 @@ impl Inner {
         times: Times,
         max_entry_size: Option<u64>,
     ) -> Self {
+        server.enter();
         Self {
             server,
             names: Names::new(namespace),
