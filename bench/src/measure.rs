@@ -151,6 +151,7 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 fn histogram() -> Histogram<u64> {
+    // These bounds are among those that are allowed.
     let mut histogram = Histogram::new_with_bounds(1, 1_000_000_000, 3).unwrap_or_else(|_| unreachable!());
     histogram.auto(true);
     histogram

@@ -1,6 +1,5 @@
 //! Refreshing what is still fresh, so that a hot resource does not expire for everyone at once.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
 use cache_api::Head;
@@ -30,9 +29,12 @@ pub(super) fn jittered(lifetime: Duration, head: &Head, options: &Options) -> Du
     if most.is_nan() || most == 0.0 {
         return lifetime;
     }
-    let mut hasher = DefaultHasher::new();
-    (&head.url, head.responded_at).hash(&mut hasher);
+    // The same on every replica, whatever compiled it, and whatever fraction of a second its store keeps.
+    let arrived = super::age::since(head.responded_at, SystemTime::UNIX_EPOCH).as_secs();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(head.url.as_bytes()).update(&arrived.to_le_bytes());
+    let [first, second, ..] = *hasher.finalize().as_bytes();
     // Sixteen bits: a fraction from 0 to just under 1.
-    let fraction = f64::from(u16::try_from(hasher.finish() >> 48).unwrap_or_default()) / 65_536.0;
+    let fraction = f64::from(u16::from_le_bytes([first, second])) / 65_536.0;
     lifetime.mul_f64(1.0 - f64::from(most) * fraction)
 }
