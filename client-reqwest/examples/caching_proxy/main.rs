@@ -12,6 +12,8 @@
 )]
 
 mod service;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -58,7 +60,7 @@ async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", service::chain(&*error));
+            eprintln!("{}", support::chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,5 @@
 //! The proxy itself. It changes nothing of what passes: that is the cache's business.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use client_reqwest::{CachedClient, Options};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use http_body::Body as _;
 use reqwest::Url;
+
+use crate::support::chain;
 
 /// On answers of the proxy's own.
 pub(crate) const MARKER: HeaderName = HeaderName::from_static("caching-proxy-error");
@@ -111,15 +112,4 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
 /// An answer of the proxy's own.
 fn refusal(status: StatusCode, why: String) -> Response {
     (status, [(MARKER, "upstream"), (header::CACHE_CONTROL, "no-store")], why + "\n").into_response()
-}
-
-/// An error and what caused it.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }

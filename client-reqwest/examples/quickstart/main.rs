@@ -10,6 +10,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is made to be read")]
 
 mod origin;
+#[path = "../support/mod.rs"]
+mod support;
 mod table;
 
 use std::error::Error;
@@ -17,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use client_reqwest::{CachedClient, RequestBuilder};
+use support::chain;
 use table::Row;
 
 /// Under the user's cache directory, in a directory of this name.
@@ -77,15 +80,4 @@ async fn fetch(request: RequestBuilder, shown: &str) -> client_reqwest::Result<R
     // An entry is stored when its body has been read to the end.
     response.bytes().await?;
     Ok(row)
-}
-
-/// An error and what caused it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! What examples of several processes share: starting one of themselves, and telling what went wrong.
+//! What the examples share: telling what went wrong, and starting more of themselves.
 
 #![allow(dead_code, reason = "each example uses its part")]
 
