@@ -10,6 +10,8 @@
 )]
 #![allow(unreachable_pub, reason = "the example is a crate of its own")]
 
+#[path = "../examples/support/mod.rs"]
+mod example_support;
 #[allow(dead_code, reason = "the example's own main uses all of it")]
 #[path = "../examples/caching_proxy/service.rs"]
 mod service;
@@ -24,6 +26,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use client_reqwest::{Mode, Options};
+use example_support::chain;
 use futures_util::StreamExt;
 use http::{Method, StatusCode};
 use service::{MARKER, Proxy};

@@ -25,6 +25,7 @@ use client_reqwest::{Mode, Options, SetCookie};
 use http::HeaderName;
 use reqwest::Url;
 use service::Proxy;
+use support::chain;
 
 /// A caching reverse proxy.
 #[derive(Parser)]
@@ -60,7 +61,7 @@ async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", support::chain(&*error));
+            eprintln!("{}", chain(&*error));
             ExitCode::FAILURE
         }
     }

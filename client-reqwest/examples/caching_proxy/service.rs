@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use http_body::Body as _;
 use reqwest::Url;
 
-use crate::support::chain;
+use super::chain;
 
 /// On answers of the proxy's own.
 pub(crate) const MARKER: HeaderName = HeaderName::from_static("caching-proxy-error");
