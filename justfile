@@ -52,6 +52,10 @@ nextest:
 quickstart:
     scripts/gate quickstart
 
+# What a storage URL says whose feature is off.
+without:
+    scripts/gate without
+
 # The example of several processes over one Redis.
 replicas:
     scripts/gate replicas

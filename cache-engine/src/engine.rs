@@ -1,6 +1,7 @@
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{fmt, pin::pin, sync::Arc, time::SystemTime};
 
 use cache_api::{CacheKey, ErrorKind, KeyFn, KeyRequest, Keyed, Storage, TagDigest, Use};
+use futures_util::{FutureExt, future::poll_immediate};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -13,6 +14,7 @@ use crate::{
     found::{Found, Views},
     info::{CacheInfo, Source},
     lease::Returns,
+    lookups::{Entered, Lookups},
     memo::Memo,
     misses::Misses,
     network::{Network, Request},
@@ -38,6 +40,7 @@ pub(crate) struct Inner<N: Network> {
     scoped: Options,
     memo: Memo,
     pub(crate) settings: Settings,
+    lookups: Lookups<Found>,
     pub(crate) flights: Flights<N::Error>,
     pub(crate) misses: Misses,
     uses: Uses,
@@ -84,6 +87,7 @@ impl<N: Network> Engine<N> {
             scoped,
             memo: Memo::new(),
             settings,
+            lookups: Lookups::default(),
             flights: Flights::default(),
             misses: Misses::default(),
             uses: Uses::default(),
@@ -236,7 +240,7 @@ impl<N: Network> Inner<N> {
         let mut queue = Queue::default();
         loop {
             let landings = self.flights.landings(&key);
-            let found = match Found::lookup(store, &key).await {
+            let found = match self.look(store, &key).await {
                 Ok(found) => Some(found),
                 Err(error) if self.settings.fail_closed => return Err(Error::Storage(error)),
                 Err(_) => None,
@@ -322,6 +326,36 @@ impl<N: Network> Inner<N> {
                     return Box::pin(expedition.lead(None)).await;
                 }
             }
+        }
+    }
+
+    /// Looks a resource up. Where that takes its time, those who want the same at once share it.
+    async fn look(&self, store: &Store, key: &CacheKey) -> cache_api::Result<Found> {
+        if self.lookups.waits() {
+            return Box::pin(self.look_together(store, key)).await;
+        }
+        let mut lookup = pin!(Found::lookup(store, key));
+        if let Some(found) = poll_immediate(lookup.as_mut()).await {
+            return found;
+        }
+        self.lookups.waited();
+        lookup.await
+    }
+
+    async fn look_together(&self, store: &Store, key: &CacheKey) -> cache_api::Result<Found> {
+        let lookup = || {
+            let (store, key) = (store.clone(), *key);
+            async move { Found::lookup(&store, &key).await }.boxed()
+        };
+        match self.lookups.enter(*key, lookup) {
+            Entered::First(_turn) => Found::lookup(store, key).await,
+            // It begins when the one before it ends: both together have the time that one has.
+            Entered::Next(shared) => match tokio::time::timeout(store.deadlines.read, shared).await {
+                Ok(found) => {
+                    found.map_err(|error| cache_api::Error::new(error.kind(), "lookup").with_source(error))
+                }
+                Err(_) => Err(cache_api::Error::new(ErrorKind::Timeout, "lookup")),
+            },
         }
     }
 

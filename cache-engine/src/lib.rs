@@ -12,6 +12,7 @@ mod flight;
 mod found;
 mod info;
 mod lease;
+mod lookups;
 mod memo;
 mod misses;
 mod network;

@@ -114,7 +114,12 @@ impl<N: Network> Inner<N> {
         queue.collapsed = true;
         let wait = tokio::time::timeout(self.settings.wait_for_leader, passenger.landed());
         let failure = match wait.await {
-            Ok(Landing::Stored | Landing::Lost | Landing::Flying) => return Turn::Look,
+            Ok(Landing::Stored | Landing::Flying) => return Turn::Look,
+            // A store that could not be read would only be waited for once more.
+            Ok(Landing::Lost | Landing::Private | Landing::Uncacheable) | Err(_) if found.is_none() => {
+                return Turn::Go(None);
+            }
+            Ok(Landing::Lost) => return Turn::Look,
             Ok(Landing::Private | Landing::Uncacheable) | Err(_) => {
                 // No flight will bring what this request needs.
                 queue.rounds = ROUNDS;

@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use cache_engine::Source;
 use futures_util::future::join_all;
 use http::header;
@@ -304,4 +305,54 @@ async fn a_reload_does_not_wait_for_others() {
         answer
     });
     assert_eq!((first.text(), second.text()), ("0", "1"));
+}
+
+/// A store that takes its time is asked a few times for a thousand requests: who comes while it looks shares its next look.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_requests_are_a_few_lookups() {
+    let storage = FaultyStorage::new(memory());
+    storage.inject(Rule::on(Operation::Lookup, Fault::Delay(Duration::from_millis(100))));
+    let origin = Origin::new(|_, _| async {
+        settle().await;
+        Ok(Reply::new(200, &[("cache-control", "max-age=60")], "once"))
+    });
+    let bench = Arc::new(Bench::with(origin, Arc::new(storage.clone()), |builder| builder));
+    let all = async || {
+        let callers = (0..1000).map(|_| {
+            let bench = Arc::clone(&bench);
+            tokio::spawn(async move { bench.get().await.body })
+        });
+        for body in join_all(callers).await {
+            assert_eq!(body.unwrap(), "once");
+        }
+    };
+    all().await;
+    let cold = storage.calls(Operation::Lookup);
+    assert!(cold <= 6, "{cold} lookups before the answer was stored");
+    all().await;
+    let warm = storage.calls(Operation::Lookup) - cold;
+    assert!(warm <= 2, "{warm} lookups of what is stored");
+    assert_eq!(bench.origin.requests(), 1);
+}
+
+/// All who wait for a store that does not answer wait for it once.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_costs_each_its_deadline_once() {
+    let storage = FaultyStorage::new(memory());
+    storage.inject(Rule::on(Operation::Lookup, Fault::Hang));
+    let origin =
+        Origin::new(|_, _| async { Ok(Reply::new(200, &[("cache-control", "max-age=60")], "body")) });
+    let deadline = Duration::from_secs(1);
+    let bench =
+        Arc::new(Bench::with(origin, Arc::new(storage.clone()), |builder| builder.read_deadline(deadline)));
+    let began = tokio::time::Instant::now();
+    let callers = (0..50).map(|_| {
+        let bench = Arc::clone(&bench);
+        tokio::spawn(async move { bench.get().await.body })
+    });
+    for body in join_all(callers).await {
+        assert_eq!(body.unwrap(), "body");
+    }
+    // The clock is the test's: it moves by what is waited for, and by nothing else.
+    assert!(began.elapsed() < deadline * 2, "{:?}", began.elapsed());
 }

@@ -202,7 +202,7 @@ impl RedisStorageBuilder {
 
     /// One client to work with, and one to listen by.
     pub(crate) fn cluster(&self, client: ClusterClient, listener: ClusterClient) -> Way {
-        let link = Arc::new(Cluster::new(client, self.connect_timeout.saturating_mul(2)));
+        let link = Arc::new(Cluster::new(client, self.connect_timeout.saturating_mul(2), self.timeout));
         Way { link, channel: Some(Arc::new(listener)) }
     }
 

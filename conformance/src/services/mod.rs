@@ -73,15 +73,21 @@ impl Service {
     }
 
     /// The process that was started for it, to be stopped or killed by a test; `None` where somebody else
-    /// runs it.
+    /// runs it. The first, where there are several.
     pub fn process(&mut self) -> Option<&mut Process> {
-        match &mut self.0 {
-            Found::Started(running) => running.parts.iter_mut().find_map(|part| {
-                let part: &mut dyn Any = &mut **part;
-                part.downcast_mut()
-            }),
-            _ => None,
-        }
+        self.processes().next()
+    }
+
+    /// All processes that were started for it.
+    pub fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
+        let parts = match &mut self.0 {
+            Found::Started(running) => running.parts.as_mut_slice(),
+            _ => &mut [],
+        };
+        parts.iter_mut().filter_map(|part| {
+            let part: &mut dyn Any = &mut **part;
+            part.downcast_mut()
+        })
     }
 
     /// Where its server is, as `host:port`; `None` when it is absent, or at more than one place.

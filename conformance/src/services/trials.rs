@@ -42,6 +42,12 @@ impl Trials {
         self
     }
 
+    /// These, and those of another backend.
+    pub fn and(mut self, other: Self) -> Self {
+        self.trials.extend(other.trials);
+        self
+    }
+
     /// Runs them as this process's test harness, whose arguments are libtest's.
     #[must_use]
     pub fn run(self) -> ExitCode {

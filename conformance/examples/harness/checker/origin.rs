@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -17,7 +18,8 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header};
 
-use crate::told::{FIELD, Told};
+use super::told::{FIELD, Told};
+use crate::harness::serve;
 
 /// How many tags there are; each resource has one.
 pub(crate) const TAGS: u64 = 8;
@@ -35,10 +37,7 @@ impl Origin {
     pub(crate) async fn start() -> std::io::Result<(Self, SocketAddr)> {
         let origin = Self(Arc::new(Inner { answers: AtomicU64::new(0), versions: Mutex::default() }));
         let app = Router::new().fallback(answer).with_state(origin.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok((origin, address))
+        Ok((origin, serve(app).await?))
     }
 
     /// How many answers were given, or are being given.
@@ -65,6 +64,14 @@ pub(crate) fn tag_of(resource: &str) -> String {
     format!("tag-{}", resource.bytes().map(u64::from).sum::<u64>() % TAGS)
 }
 
+/// How long the body under an entity tag is, which is strong: the same bytes each time.
+fn length(etag: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    etag.hash(&mut hasher);
+    let mut chance = fastrand::Rng::with_seed(hasher.finish());
+    if chance.u8(..4) == 0 { chance.usize(..900_000) } else { chance.usize(..20_000) }
+}
+
 async fn answer(State(origin): State<Origin>, request: Request) -> Response {
     let resource = request.uri().path().trim_start_matches('/').to_owned();
     let field = |headers: &HeaderMap, name| {
@@ -86,7 +93,7 @@ async fn answer(State(origin): State<Origin>, request: Request) -> Response {
         return response.status(StatusCode::NOT_MODIFIED).body(Body::empty()).unwrap_or_default();
     }
     // One body in four does not fit into its entry, and some take several frames.
-    let len = if fastrand::u8(..4) == 0 { fastrand::usize(..900_000) } else { fastrand::usize(..20_000) };
+    let len = length(&etag);
     let told = Told { resource, variant, version, len, serial };
     response.header(FIELD, told.to_string()).body(Body::from(told.body())).unwrap_or_default()
 }

@@ -1,24 +1,29 @@
-//! The random run, and the judgement of what comes back.
+//! Random requests, purges and crashes of several processes, and the judgement of what comes back.
+
+mod origin;
+pub(crate) mod purge;
+mod told;
+pub(crate) mod worker;
+mod workers;
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use client_reqwest::{Clock as _, SystemClock, storage_from_url};
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::{
+use self::{
     origin::{Origin, TAGS, tag_of},
-    support::{Result, with_own_namespace},
     told::Told,
     workers::{Answer, Worker},
 };
+use super::{Result, Store, now};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 32;
@@ -85,13 +90,12 @@ enum Came {
 
 impl Run {
     pub(crate) async fn run(&self) -> Result<Totals> {
-        let url = with_own_namespace(&self.storage, "checker")?;
-        let store = storage_from_url(&url).await?;
+        let store = Store::open(&self.storage, "checker").await?;
         let (origin, address) = Origin::start().await?;
         let address = format!("http://{address}");
         let mut workers = Vec::new();
         for _ in 0..self.processes {
-            workers.push(Worker::start(&url, &address).await?);
+            workers.push(Worker::start(&store.url, &address).await?);
         }
         let mut totals = Totals {
             storage: store.to_string(),
@@ -106,7 +110,7 @@ impl Run {
             self.round(&mut flow, &mut workers, &mut chance, &origin, &mut totals).await?;
             // One dies with what it was asked for.
             let number = chance.usize(..workers.len());
-            let started = Worker::start(&url, &address).await?;
+            let started = Worker::start(&store.url, &address).await?;
             std::mem::replace(workers.get_mut(number).ok_or("no such worker")?, started).kill().await?;
             totals.restarts += 1;
             flow.ebb(&mut totals).await?;
@@ -115,9 +119,6 @@ impl Run {
         }
         totals.seconds = began.elapsed().as_secs();
         totals.origin_requests = origin.answers();
-        if let Some(listing) = store.abilities().listing {
-            listing.clear(SystemClock.now()).await?;
-        }
         store.close().await?;
         Ok(totals)
     }
@@ -280,9 +281,4 @@ async fn count(workers: &mut [Worker], round: u64, totals: &mut Totals) -> Resul
         }
     }
     Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "it measures real time")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -1,8 +1,8 @@
 //! Many requests of several processes for one cold key, over one store: how often is the origin asked?
 //!
 //! ```text
-//! cargo run --release -p client-reqwest --example stampede -- --storage sqlite:///tmp/cache.sqlite --processes 4 --requests 250
-//! cargo run --release -p client-reqwest --features redis --example stampede -- --storage redis://127.0.0.1/ --kill-leader
+//! cargo run --release -p cache-conformance --example stampede -- --storage sqlite:///tmp/cache.sqlite --processes 4 --requests 250
+//! cargo run --release -p cache-conformance --example stampede -- --storage redis://127.0.0.1/ --kill-leader
 //! ```
 //!
 //! One JSON line tells. It ends with a failure where a request failed, or the origin was asked more than once: twice,
@@ -10,17 +10,12 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is made to be read")]
 
-mod origin;
-mod run;
-#[path = "../support/mod.rs"]
-mod support;
-mod worker;
+mod harness;
 
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use run::Stampede;
-use support::{Result, chain};
+use harness::{Result, stampede::Stampede};
 
 /// Requests of several processes for one cold key.
 #[derive(Parser)]
@@ -40,30 +35,15 @@ struct Args {
     /// Kills the process that asks the origin first, with its request under way
     #[arg(long)]
     kill_leader: bool,
-    /// Makes this process one of them
-    #[arg(long, hide = true)]
-    worker: Option<u32>,
-    /// What a worker asks
-    #[arg(long, hide = true, requires = "worker")]
-    origin: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(status) => status,
-        Err(error) => {
-            eprintln!("{}", chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    harness::run(stampede()).await
 }
 
-async fn run(args: Args) -> Result<ExitCode> {
-    if let (Some(number), Some(origin)) = (args.worker, &args.origin) {
-        worker::work(number, &args.storage, origin, args.requests).await?;
-        return Ok(ExitCode::SUCCESS);
-    }
+async fn stampede() -> Result<ExitCode> {
+    let args = Args::parse();
     let stampede = Stampede {
         storage: args.storage,
         processes: args.processes,

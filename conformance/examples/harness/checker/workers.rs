@@ -7,10 +7,7 @@ use std::{
 
 use tokio::{io::AsyncWriteExt as _, process::Child, process::ChildStdin, sync::oneshot};
 
-use crate::{
-    support::{Process, Result},
-    worker::READY,
-};
+use crate::harness::{Process, Result, Role};
 
 type Pending = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<String>>>>>;
 
@@ -27,11 +24,8 @@ pub(crate) type Answer = oneshot::Receiver<String>;
 
 impl Worker {
     pub(crate) async fn start(storage: &str, origin: &str) -> Result<Self> {
-        let Process { child, input, mut output } =
-            Process::start(&["--storage", storage, "--origin", origin])?;
-        if output.next_line().await?.as_deref() != Some(READY) {
-            return Err("a process does not get ready".into());
-        }
+        let role = Role::Checker { storage: storage.to_owned(), origin: origin.to_owned() };
+        let Process { child, input, mut output } = Process::start(&role).await?;
         let pending: Pending = Arc::new(Mutex::new(Some(HashMap::new())));
         let answered = Arc::clone(&pending);
         tokio::spawn(async move {

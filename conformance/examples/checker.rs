@@ -1,7 +1,7 @@
 //! Random requests, purges and crashes of several processes over one store, and whether each answer is what it may be.
 //!
 //! ```text
-//! cargo run --release -p client-reqwest --features redis --example checker -- --storage redis://127.0.0.1/ --minutes 10 --seed 7
+//! cargo run --release -p cache-conformance --example checker -- --storage redis://127.0.0.1/ --minutes 10 --seed 7
 //! ```
 //!
 //! One JSON line has the totals. It ends with a failure where a promise was broken: a body that is torn or another's,
@@ -9,19 +9,12 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is made to be read")]
 
-mod origin;
-mod run;
-#[path = "../support/mod.rs"]
-mod support;
-mod told;
-mod worker;
-mod workers;
+mod harness;
 
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use run::Run;
-use support::{Result, chain};
+use harness::{Result, checker::Run};
 
 /// Random requests, purges and crashes of several processes over one store.
 #[derive(Parser)]
@@ -41,27 +34,15 @@ struct Args {
     /// How late a purge may be seen, in milliseconds: the bound of a tier of memory over a store without events
     #[arg(long, default_value_t = 0, value_name = "MILLISECONDS")]
     bound: u64,
-    /// Makes this process one of them, which asks the origin at this URL
-    #[arg(long, hide = true)]
-    origin: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(status) => status,
-        Err(error) => {
-            eprintln!("{}", chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    harness::run(check()).await
 }
 
-async fn run(args: Args) -> Result<ExitCode> {
-    if let Some(origin) = &args.origin {
-        worker::work(&args.storage, origin).await?;
-        return Ok(ExitCode::SUCCESS);
-    }
+async fn check() -> Result<ExitCode> {
+    let args = Args::parse();
     let run = Run {
         storage: args.storage,
         time: Duration::try_from_secs_f64(args.minutes * 60.0)?,

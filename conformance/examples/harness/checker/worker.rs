@@ -6,25 +6,15 @@
 //! | `ID cached RESOURCE VARIANT` | the same, or `ID absent` |
 //! | `ID purge TAG` | `ID purged`, or `ID failed …` |
 
-use client_reqwest::{CachedClient, Mode, ResponseExt as _, Source};
+use client_reqwest::{CachedClient, ResponseExt as _, Source};
 use http::{StatusCode, header};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::{
-    support::{Result, chain},
-    told::{FIELD, Told},
-};
-
-/// What a worker says when it is ready.
-pub(crate) const READY: &str = "ready";
+use super::told::{FIELD, Told};
+use crate::harness::{READY, Result, chain, client};
 
 pub(crate) async fn work(storage: &str, origin: &str) -> Result<()> {
-    let client = CachedClient::builder()
-        .storage_url(storage)
-        .mode(Mode::Shared)
-        .wire(reqwest::ClientBuilder::no_proxy)
-        .build()
-        .await?;
+    let client = client(storage).await?;
     println!("{READY}");
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {

@@ -1,35 +1,34 @@
-//! Starts the processes, lets them go at once, and counts.
+//! Many requests of several processes for one cold resource.
 
-use std::time::{Duration, Instant};
+mod origin;
+pub(crate) mod worker;
 
-use client_reqwest::{Clock as _, SystemClock, storage_from_url};
+use std::time::Duration;
+
 use futures_util::future::{join_all, try_join_all};
+use origin::Origin;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::{
-    origin::Origin,
-    support::{Process, Result, with_own_namespace},
-    worker::READY,
-};
+use super::{Process, Result, Role, SLACK, Store, now};
 
 /// How long the lease of a process that was killed may keep the others waiting.
 const LEASE: Duration = Duration::from_secs(5);
-
-/// What a loaded machine adds to any wait.
-const SLACK: Duration = Duration::from_secs(5);
 
 /// What is to be done.
 pub(crate) struct Stampede {
     pub(crate) storage: String,
     pub(crate) processes: u32,
+    /// Of each of them, all at once.
     pub(crate) requests: u32,
+    /// What the origin takes.
     pub(crate) delay: Duration,
+    /// Kills the process that asks the origin first, with its request under way.
     pub(crate) kill_leader: bool,
 }
 
 /// What came of it.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Report {
     storage: String,
     processes: u32,
@@ -46,12 +45,11 @@ pub(crate) struct Report {
 
 impl Stampede {
     pub(crate) async fn run(&self) -> Result<Report> {
-        let url = with_own_namespace(&self.storage, "stampede")?;
-        let store = storage_from_url(&url).await?;
-
+        let store = Store::open(&self.storage, "stampede").await?;
         let (origin, address) = Origin::start(self.delay).await?;
-        let address = format!("http://{address}/cold");
-        let starting = (0..self.processes).map(|number| Worker::start(number, &url, &address, self.requests));
+        let resource = format!("http://{address}/cold");
+        let starting =
+            (0..self.processes).map(|number| Worker::start(number, &store.url, &resource, self.requests));
         let mut workers = try_join_all(starting).await?;
         let began = now();
         for worker in &mut workers {
@@ -67,21 +65,16 @@ impl Stampede {
         }
         let outcomes = join_all(workers.iter_mut().map(Worker::failed)).await;
         let wall = now() - began;
-        let failed = outcomes.into_iter().sum::<Result<u64>>()?;
-
         let report = Report {
             storage: store.to_string(),
             processes: self.processes,
             requests: u64::from(self.processes - killed) * u64::from(self.requests),
-            failed,
+            failed: outcomes.into_iter().sum::<Result<u64>>()?,
             origin_requests: origin.asked(),
             killed,
             wall_ms: wall.as_millis(),
             allowed_ms: self.kill_leader.then(|| (LEASE + self.delay + SLACK).as_millis()),
         };
-        if let Some(listing) = store.abilities().listing {
-            listing.clear(SystemClock.now()).await?;
-        }
         store.close().await?;
         Ok(report)
     }
@@ -111,14 +104,10 @@ struct Worker {
 }
 
 impl Worker {
-    async fn start(number: u32, storage: &str, origin: &str, requests: u32) -> Result<Self> {
-        let (worker, requests) = (number.to_string(), requests.to_string());
-        let args = ["--worker", &worker, "--storage", storage, "--origin", origin, "--requests", &requests];
-        let mut process = Process::start(&args)?;
-        match process.output.next_line().await? {
-            Some(line) if line == READY => Ok(Self { number, process }),
-            _ => Err(format!("worker {number} does not get ready").into()),
-        }
+    async fn start(number: u32, storage: &str, resource: &str, requests: u32) -> Result<Self> {
+        let (storage, resource) = (storage.to_owned(), resource.to_owned());
+        let process = Process::start(&Role::Stampede { number, storage, resource, requests }).await?;
+        Ok(Self { number, process })
     }
 
     async fn go(&mut self) -> Result<()> {
@@ -136,9 +125,4 @@ impl Worker {
     async fn kill(mut self) -> Result<()> {
         Ok(self.process.child.kill().await?)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "it measures real time")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -2,34 +2,23 @@
 
 use std::sync::Arc;
 
-use client_reqwest::{CachedClient, Mode};
 use futures_util::future::join_all;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::{
-    origin::WORKER,
-    support::{Result, chain},
-};
-
-/// What a worker says when it is ready.
-pub(crate) const READY: &str = "ready";
+use super::origin::WORKER;
+use crate::harness::{READY, Result, chain, client};
 
 /// Opens the store, says so, waits for a line, makes its requests at once and tells how many failed.
-pub(crate) async fn work(number: u32, storage: &str, origin: &str, requests: u32) -> Result<()> {
-    let client = CachedClient::builder()
-        .storage_url(storage)
-        .mode(Mode::Shared)
-        .wire(reqwest::ClientBuilder::no_proxy)
-        .build()
-        .await?;
+pub(crate) async fn work(number: u32, storage: &str, resource: &str, requests: u32) -> Result<()> {
+    let client = client(storage).await?;
     println!("{READY}");
     let mut line = String::new();
     BufReader::new(tokio::io::stdin()).read_line(&mut line).await?;
-    let origin: Arc<str> = origin.into();
+    let resource: Arc<str> = resource.into();
     let requests = (0..requests).map(|_| {
-        let (client, origin) = (client.clone(), Arc::clone(&origin));
+        let (client, resource) = (client.clone(), Arc::clone(&resource));
         tokio::spawn(async move {
-            let response = client.get(&*origin).header(WORKER, number).send().await?;
+            let response = client.get(&*resource).header(WORKER, number).send().await?;
             client_reqwest::Result::Ok(response.error_for_status()?.text().await?)
         })
     });

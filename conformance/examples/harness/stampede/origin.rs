@@ -17,6 +17,8 @@ use axum::{
 };
 use tokio::sync::watch;
 
+use crate::harness::serve;
+
 /// Which worker asks.
 pub(crate) const WORKER: &str = "x-worker";
 
@@ -32,10 +34,7 @@ impl Origin {
     pub(crate) async fn start(delay: Duration) -> std::io::Result<(Self, SocketAddr)> {
         let origin = Self { asked: Arc::default(), leader: watch::Sender::new(None), delay };
         let app = Router::new().fallback(answer).with_state(origin.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok((origin, address))
+        Ok((origin, serve(app).await?))
     }
 
     pub(crate) fn asked(&self) -> u64 {
