@@ -3,6 +3,7 @@
 pub mod policy;
 
 mod body;
+mod breaker;
 mod clock;
 mod engine;
 mod error;

@@ -4,6 +4,7 @@ use cache_api::{CborSerializer, DefaultKey, KeyFn, Serializer, Storage};
 use http::{HeaderName, header};
 
 use crate::{
+    breaker::{Breaker, Patience},
     clock::{Clock, SystemClock},
     engine::Engine,
     network::Network,
@@ -21,6 +22,7 @@ pub struct EngineBuilder {
     key: Option<Arc<dyn KeyFn>>,
     clock: Arc<dyn Clock>,
     deadlines: Deadlines,
+    patience: Patience,
     options: Options,
     pub(crate) settings: Settings,
 }
@@ -46,6 +48,7 @@ impl Default for EngineBuilder {
             key: None,
             clock: Arc::new(SystemClock),
             deadlines: Deadlines { read: Duration::from_secs(1), write: Duration::from_secs(5) },
+            patience: Patience { failures: 10, probe_interval: Duration::from_secs(1) },
             options: Options::new(),
             settings: Settings {
                 fail_closed: false,
@@ -112,6 +115,23 @@ impl EngineBuilder {
     /// default.
     pub fn write_deadline(mut self, deadline: Duration) -> Self {
         self.deadlines.write = deadline;
+        self
+    }
+
+    /// After how many failures in a row, operations that got no answer in time or no connection, the storage is left
+    /// alone: requests then go to the origin without a wait, and with [`fail_closed`](Self::fail_closed) fail at once. 10
+    /// by default; with 0 it is asked whatever happens.
+    ///
+    /// What is to be removed is removed from it all the same, or tried to be.
+    pub fn breaker_failures(mut self, failures: u32) -> Self {
+        self.patience.failures = failures;
+        self
+    }
+
+    /// How often a storage that is left alone is tried beside the requests; one that answers is used again. 1 second by
+    /// default.
+    pub fn probe_interval(mut self, interval: Duration) -> Self {
+        self.patience.probe_interval = interval;
         self
     }
 
@@ -182,7 +202,7 @@ impl EngineBuilder {
     /// The engine over that network.
     #[must_use]
     pub fn build<N: Network>(self, network: N) -> Engine<N> {
-        let Self { storage, serializer, key, clock, deadlines, options, settings } = self;
+        let Self { storage, serializer, key, clock, deadlines, patience, options, settings } = self;
         let key = key.unwrap_or_else(|| {
             let key = DefaultKey::new();
             Arc::new(match options.mode {
@@ -190,8 +210,13 @@ impl EngineBuilder {
                 Mode::Shared => key,
             })
         });
-        let store =
-            storage.map(|storage| Store { storage, serializer, clock: Arc::clone(&clock), deadlines });
+        let store = storage.map(|storage| Store {
+            storage,
+            serializer,
+            clock: Arc::clone(&clock),
+            deadlines,
+            breaker: Arc::new(Breaker::new(patience)),
+        });
         Engine::new(network, store, key, clock, options, settings)
     }
 }

@@ -11,7 +11,10 @@ use cache_api::{
 use futures_util::future::poll_immediate;
 use http::{HeaderMap, HeaderValue};
 
-use crate::clock::Clock;
+use crate::{
+    breaker::{Breaker, Permit},
+    clock::Clock,
+};
 
 /// How long one operation of the storage may take.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,7 @@ pub(crate) struct Store {
     pub(crate) serializer: Arc<dyn Serializer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) breaker: Arc<Breaker>,
 }
 
 /// Where a variant's body lies, and what it takes to read it.
@@ -49,7 +53,7 @@ impl Store {
         }
         let place = self.place(key, variant);
         let decode = variant.head.decode(&*self.serializer, &place);
-        self.within("decode", self.deadlines.read, decode).await.is_ok()
+        self.limited("decode", self.deadlines.read, decode).await.is_ok()
     }
 
     pub(crate) fn place(&self, key: &CacheKey, variant: &Variant) -> Place {
@@ -73,7 +77,7 @@ impl Store {
             return Ok(bytes.clone());
         }
         let place = place.frame(0, true);
-        self.within("decode", self.deadlines.read, frame.decode(&*self.serializer, &place)).await.cloned()
+        self.limited("decode", self.deadlines.read, frame.decode(&*self.serializer, &place)).await.cloned()
     }
 
     /// The plaintext of some frames of a body.
@@ -114,13 +118,51 @@ impl Store {
         committed
     }
 
+    /// Asked whatever happened before: what must not be served any more may be in a store that is back.
     pub(crate) async fn remove(&self, key: &CacheKey, only: Option<Version>) -> Result<u64> {
         let now = self.clock.now();
-        self.within("remove", self.deadlines.write, self.storage.remove(key, only, now)).await
+        self.judged(self.limited("remove", self.deadlines.write, self.storage.remove(key, only, now)).await)
     }
 
-    /// Runs one operation within `deadline`; a failure is reported here and nowhere else.
+    /// Runs one operation of the storage within `deadline`, unless the storage is left alone for now.
     pub(crate) async fn within<T>(
+        &self,
+        operation: &'static str,
+        deadline: Duration,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match self.breaker.permit() {
+            Permit::Ask => self.judged(self.limited(operation, deadline, work).await),
+            Permit::Leave => Err(left_alone(operation)),
+            Permit::Probe => {
+                let store = self.clone();
+                tokio::spawn(async move { store.probe().await });
+                Err(left_alone(operation))
+            }
+        }
+    }
+
+    /// Tries whether the storage works again.
+    async fn probe(&self) {
+        let key = CacheKey::from_bytes([0; 32]);
+        let lookup = self.storage.lookup(&key, self.clock.now());
+        let _ = self.judged(self.limited("probe", self.deadlines.read, lookup).await);
+    }
+
+    /// Notes whether the storage answered.
+    fn judged<T>(&self, result: Result<T>) -> Result<T> {
+        if result.as_ref().is_err_and(Error::is_transient) {
+            if self.breaker.failed() {
+                tracing::warn!(storage = %self.storage, "the storage fails again and again: it is left alone for now");
+            }
+        } else if self.breaker.succeeded() {
+            tracing::info!(storage = %self.storage, "the storage works again");
+        }
+        result
+    }
+
+    /// Runs something within `deadline`; a failure is reported here and nowhere else.
+    async fn limited<T>(
         &self,
         operation: &'static str,
         deadline: Duration,
@@ -147,6 +189,11 @@ impl BodyRef {
     pub(crate) fn new(place: Place, body: &Body) -> Self {
         Self { head: place, frames: body.frames() }
     }
+}
+
+fn left_alone(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, operation)
+        .with_message("the storage failed again and again, and is left alone for now")
 }
 
 fn compact(headers: &HeaderMap) -> HeaderMap {

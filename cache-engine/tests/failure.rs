@@ -16,7 +16,7 @@ use bytes::Bytes;
 use cache_api::{BodyId, Change, Committed, Entry, ErrorKind, Frame, Storage, StoredHead, VariantId};
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use cache_engine::Source;
-use futures_util::stream;
+use futures_util::{future::join_all, stream};
 use support::{Bench, Got, Origin, Reply, chunked, get, memory, pattern, settle};
 
 /// A memory storage that fails as told.
@@ -209,7 +209,78 @@ async fn a_hanging_storage_is_waited_for_no_longer_than_its_deadline() {
     let storage = faulty();
     storage.inject(Rule::on(Operation::Lookup, Fault::Hang));
     let (bench, whole) = bench(&storage, 100);
-    let all = futures_util::future::join_all((0..200).map(|_| bench.get()));
+    let all = join_all((0..200).map(|_| bench.get()));
     let answers = tokio::time::timeout(Duration::from_secs(20), all).await.expect("the requests hang");
     assert!(answers.iter().all(|answer| answer.body == whole));
+}
+
+fn numbered(number: usize) -> cache_engine::Request<Bytes> {
+    let mut request = get();
+    request.url.set_query(Some(&number.to_string()));
+    request
+}
+
+/// A store that is dead is waited for by those who come first, and then by nobody until it is back.
+#[tokio::test(start_paused = true)]
+async fn a_dead_storage_is_left_alone_and_used_again_when_it_is_back() {
+    const DEADLINE: Duration = Duration::from_secs(1);
+    const PROBES: Duration = Duration::from_secs(5);
+    for fault in [Fault::Hang, Fault::Error(ErrorKind::Unavailable)] {
+        let storage = faulty();
+        let answer = [("cache-control", "max-age=60")];
+        let origin = Origin::new(move |_, _| async move { Ok(Reply::new(200, &answer, "body")) });
+        let bench = Arc::new(Bench::with(origin, Arc::new(storage.clone()), |builder| {
+            builder.read_deadline(DEADLINE).probe_interval(PROBES)
+        }));
+        storage.inject(Rule::any(Operation::ALL, fault));
+        let (began, permits) = (tokio::time::Instant::now(), Arc::new(tokio::sync::Semaphore::new(200)));
+        let requests = (0..10_000).map(|number| {
+            let (bench, permits) = (Arc::clone(&bench), Arc::clone(&permits));
+            tokio::spawn(async move {
+                let _permit = permits.acquire().await.unwrap();
+                let got = bench.engine.handle(numbered(number)).await.unwrap();
+                Got::of(got).await.unwrap().body
+            })
+        });
+        for body in join_all(requests).await {
+            assert_eq!(body.unwrap(), "body");
+        }
+        // The clock is the test's: it moves by what is waited for alone.
+        assert!(began.elapsed() <= DEADLINE + Duration::from_millis(100), "{fault:?}: {:?}", began.elapsed());
+        assert_eq!(bench.origin.requests(), 10_000);
+        let asked = storage.calls(Operation::Lookup);
+        assert!(asked <= 201, "{fault:?}: {asked} lookups of a dead store");
+
+        // It is tried once an interval, by nobody's request; a failure leaves it alone again.
+        tokio::time::advance(PROBES).await;
+        for _ in 0..50 {
+            bench.get().await;
+        }
+        tokio::time::sleep(DEADLINE * 2).await;
+        assert_eq!(storage.calls(Operation::Lookup), asked + 1, "{fault:?}");
+
+        storage.heal();
+        tokio::time::advance(PROBES).await;
+        bench.get().await;
+        settle().await;
+        bench.get().await;
+        assert_eq!(bench.get().await.info.source, Source::Store, "{fault:?}");
+    }
+}
+
+/// What must not be served any more is removed although the store is left alone: it may be back.
+#[tokio::test(start_paused = true)]
+async fn a_removal_does_not_wait_for_the_next_probe() {
+    let storage = faulty();
+    let (bench, _) = bench(&storage, 100);
+    bench.get().await;
+    storage.inject(Rule::on(Operation::Lookup, Fault::Error(ErrorKind::Unavailable)));
+    for _ in 0..20 {
+        bench.get().await;
+    }
+    storage.heal();
+    let mut unsafe_request = get();
+    unsafe_request.method = http::Method::DELETE;
+    bench.engine.handle(unsafe_request).await.unwrap();
+    assert_eq!(storage.calls(Operation::Remove), 1);
 }

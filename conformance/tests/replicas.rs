@@ -58,7 +58,10 @@ fn main() -> ExitCode {
             redis.url().map(|url| format!("{url}?memory=64MiB")).as_deref(),
             Duration::ZERO,
         ))
-        .and(Trials::new("redis-cluster", cluster.presence()).case("node_killed", node_killed));
+        .and(
+            Trials::new("redis-cluster", cluster.presence()).case("node_killed", || killed(Kind::Cluster, 1)),
+        )
+        .and(Trials::new("redis", redis.presence()).case("server_killed", || killed(Kind::Single, 0)));
     for (backend, service) in &others {
         trials = trials.and(of(backend, service));
     }
@@ -111,11 +114,12 @@ fn trials(backend: &str, presence: &Presence, url: Option<&str>, bound: Duration
         .case("random_run", random)
 }
 
-/// Of three masters one is killed and comes back, under load: no request fails, and then all is cached again.
-async fn node_killed() {
-    let mut cluster = tokio::task::spawn_blocking(|| services::own(&Kind::Cluster)).await.unwrap();
-    let url = cluster.url().unwrap().to_owned();
-    let address = url.trim_start_matches("redis-cluster://").split(',').nth(1).unwrap().to_owned();
+/// A server, or one of several, is killed and comes back, under load: no request fails, and then all is cached again.
+async fn killed(kind: Kind, nth: usize) {
+    let mut service = tokio::task::spawn_blocking(move || services::own(&kind)).await.unwrap();
+    let url = service.url().unwrap().to_owned();
+    let (_, addresses) = url.trim_end_matches('/').split_once("://").unwrap();
+    let address = addresses.split(',').nth(nth).unwrap().to_owned();
     let origin = Router::new().fallback(|| async { ([("cache-control", "max-age=600")], "answer") });
     let origin = harness::serve(origin).await.unwrap();
     let client = harness::client(&url).await.unwrap();
@@ -135,25 +139,25 @@ async fn node_killed() {
         }
     });
     let killed = tokio::task::spawn_blocking(move || {
-        cluster.processes().nth(1).unwrap().kill().unwrap();
-        cluster
+        service.processes().nth(nth).unwrap().kill().unwrap();
+        service
     });
-    let mut cluster = killed.await.unwrap();
+    let mut service = killed.await.unwrap();
     for _ in 0..3 {
         let stored = stored(&client, &resources).await;
-        assert!(stored < resources.len(), "the killed node still answers");
+        assert!(stored < resources.len(), "the killed server still answers");
     }
     let restarted = tokio::task::spawn_blocking(move || {
-        let node = cluster.processes().nth(1).unwrap();
-        node.restart(|| std::net::TcpStream::connect(&address).is_ok()).unwrap();
-        cluster
+        let server = service.processes().nth(nth).unwrap();
+        server.restart(|| std::net::TcpStream::connect(&address).is_ok()).unwrap();
+        service
     });
-    let cluster = restarted.await.unwrap();
+    let service = restarted.await.unwrap();
     until_all_are_stored(&client, &resources).await;
     stop.send(()).unwrap();
     assert!(load.await.unwrap() > 0);
     client.close().await;
-    tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
+    tokio::task::spawn_blocking(move || drop(service)).await.unwrap();
 }
 
 /// Asks for each resource; tells how many answers came from the store. No request fails.

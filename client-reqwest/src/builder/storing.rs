@@ -148,6 +148,23 @@ impl CachedClientBuilder {
         self
     }
 
+    /// After how many failures in a row, operations that got no answer in time or no connection, the storage is left
+    /// alone: requests then go to the origin without a wait, and with [`fail_closed`](Self::fail_closed) fail at once. 10
+    /// by default; with 0 it is asked whatever happens.
+    ///
+    /// What is to be removed is removed from it all the same, or tried to be.
+    pub fn storage_breaker_failures(mut self, failures: u32) -> Self {
+        self.engine = self.engine.breaker_failures(failures);
+        self
+    }
+
+    /// How often a storage that is left alone is tried beside the requests; one that answers is used again. One second
+    /// by default.
+    pub fn storage_probe_interval(mut self, interval: Duration) -> Self {
+        self.engine = self.engine.probe_interval(interval);
+        self
+    }
+
     /// How long a lookup, or reading a few frames of a body, may take before the storage counts as failing; one
     /// second by default.
     pub fn storage_read_deadline(mut self, deadline: Duration) -> Self {
