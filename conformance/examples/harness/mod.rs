@@ -5,6 +5,7 @@
 
 pub(crate) mod checker;
 pub(crate) mod process;
+pub(crate) mod soak;
 pub(crate) mod stampede;
 
 use std::{
@@ -16,7 +17,9 @@ use std::{
 };
 
 use axum::Router;
-use client_reqwest::{CachedClient, Clock as _, Mode, Storage, SystemClock, storage_from_url};
+use client_reqwest::{
+    CachedClient, CachedClientBuilder, Clock as _, Mode, Storage, SystemClock, storage_from_url,
+};
 
 pub(crate) use process::{Process, READY, Role};
 
@@ -68,8 +71,11 @@ impl std::fmt::Display for Store {
 
 /// The client of one process.
 pub(crate) async fn client(storage: &str) -> Result<CachedClient> {
-    let client = CachedClient::builder().storage_url(storage).mode(Mode::Shared);
-    Ok(client.wire(reqwest::ClientBuilder::no_proxy).build().await?)
+    Ok(builder().storage_url(storage).build().await?)
+}
+
+pub(crate) fn builder() -> CachedClientBuilder {
+    CachedClient::builder().mode(Mode::Shared).wire(reqwest::ClientBuilder::no_proxy)
 }
 
 /// Serves an origin, for as long as the runtime is there.

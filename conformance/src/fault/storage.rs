@@ -75,6 +75,12 @@ impl FaultyStorage {
         self.faults().injected.clone()
     }
 
+    /// The same, and forgets it: for runs that are long.
+    #[must_use]
+    pub fn take_injected(&self) -> Vec<Injected> {
+        std::mem::take(&mut self.faults().injected)
+    }
+
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }

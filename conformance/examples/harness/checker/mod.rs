@@ -1,8 +1,8 @@
 //! Random requests, purges and crashes of several processes, and the judgement of what comes back.
 
-mod origin;
+pub(crate) mod origin;
 pub(crate) mod purge;
-mod told;
+pub(crate) mod told;
 pub(crate) mod worker;
 mod workers;
 
@@ -227,7 +227,7 @@ impl Totals {
         let broken = match what {
             "torn" => Some(&mut self.torn),
             "foreign" => Some(&mut self.foreign),
-            "failed" | "absent" => Some(&mut self.failed),
+            "failed" | "broken" | "absent" => Some(&mut self.failed),
             _ => {
                 match what {
                     "store" | "stale" => self.hits += 1,

@@ -45,6 +45,13 @@ impl Origin {
         self.0.answers.load(Ordering::SeqCst)
     }
 
+    /// Whether it ever gave that version of that variant.
+    pub(crate) fn has_issued(&self, told: &Told) -> bool {
+        let versions = self.0.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = versions.get(&(told.resource.clone(), told.variant.clone()));
+        latest.is_some_and(|latest| told.version <= *latest) && told.serial <= self.answers()
+    }
+
     /// The version of a variant, which one request in four finds changed.
     fn version(&self, resource: &str, variant: &str) -> u64 {
         let mut versions = self.0.versions.lock().unwrap_or_else(PoisonError::into_inner);

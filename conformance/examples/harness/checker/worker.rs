@@ -50,7 +50,7 @@ async fn answer(client: &CachedClient, origin: &str, asked: &str) -> Result<Stri
 }
 
 /// Whether head and body belong together, and to what was asked for.
-async fn judge(response: reqwest::Response, resource: &str, variant: &str) -> Result<String> {
+pub(crate) async fn judge(response: reqwest::Response, resource: &str, variant: &str) -> Result<String> {
     let source = match response.cache_info().map(|info| info.source) {
         Some(Source::Origin) => "origin",
         Some(Source::Store) => "store",
@@ -61,7 +61,10 @@ async fn judge(response: reqwest::Response, resource: &str, variant: &str) -> Re
     let told =
         response.headers().get(FIELD).ok_or("nothing is told of the body")?.to_str()?.parse::<Told>()?;
     let etag = response.headers().get(header::ETAG).ok_or("no entity tag")?.to_str()?.to_owned();
-    let body = response.bytes().await?;
+    let body = match response.bytes().await {
+        Ok(body) => body,
+        Err(error) => return Ok(format!("broken {told}: {}", chain(&error))),
+    };
     Ok(if told.resource != resource || told.variant != variant {
         format!("foreign {told}, asked for {resource} {variant}")
     } else if etag != format!("\"{resource}-{variant}-{}\"", told.version) {
