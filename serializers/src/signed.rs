@@ -15,7 +15,7 @@ const PURPOSE: &str = "cache-serializers 2026-11 keyed BLAKE3";
 /// and frame is bound to its [`Place`], and what is not signed is refused. What is encrypted needs no signature beside.
 ///
 /// An entry takes 53 bytes more a head and frame. The work is done where it is called: a frame of 256 KiB takes about
-/// 0.1 ms.
+/// 0.15 ms, either way.
 ///
 /// ```text
 /// header    version 1, key id as u32 little-endian, hash of 32 bytes
