@@ -28,7 +28,7 @@ fn read(serializer: &dyn Serializer, bytes: Bytes) -> cache_api::Result<Bytes> {
 }
 
 fn is_compressed(bytes: &Bytes) -> bool {
-    Envelope::open(bytes.clone(), Codec::ZSTD, &place()).unwrap().header[0] == 1
+    Envelope::open(bytes.clone(), Codec::ZSTD, &place()).unwrap().header.first() == Some(&1)
 }
 
 fn text(len: usize) -> Bytes {

@@ -23,6 +23,9 @@ fn key(byte: u8) -> Key {
     Key::from_bytes(&[byte; 32])
 }
 
+/// A change to a header.
+type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// Both wrappers, over the same keyring.
 fn wrappers(keyring: &Keyring) -> [(Codec, Arc<dyn Serializer>); 2] {
     [
@@ -90,13 +93,13 @@ fn headers_that_nobody_wrote() {
     let keyring = Keyring::new(1, key(b'a')).with_key(2, key(b'b')).unwrap();
     for (codec, serializer) in wrappers(&keyring) {
         let envelope = Envelope::open(write(&*serializer), codec, &place()).unwrap();
-        let with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let with = |change: Change<'_>| {
             let mut header = envelope.header.to_vec();
             change(&mut header);
             envelope.clone().with_header(header.into()).seal(&place()).unwrap()
         };
         assert_eq!(read(&*serializer, with(&|_| ())).unwrap(), "frame");
-        let table: [(&dyn Fn(&mut Vec<u8>), &str); 7] = [
+        let table: [(Change<'_>, &str); 7] = [
             (&|header| header[0] = 0, "by another release"),
             (&|header| header[0] = 2, "by another release"),
             (&|header| header[1] = 9, "key 9 is not in the keyring"),
