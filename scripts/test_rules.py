@@ -23,9 +23,11 @@ def to(name, kind=None, req=None, path="/somewhere"):
 API = package("cache-api")
 ENGINE = package("cache-engine", to("cache-api"), to("cache-backend-memory", "dev"))
 MEMORY = package("cache-backend-memory", to("cache-api"), to("cache-conformance", "dev"))
+SERIALIZERS = package("cache-serializers", to("cache-api"), to("cache-conformance", "dev"))
 SUITE = package("cache-conformance", to("cache-api"), to("cache-engine"))
-CLIENT = package("client-reqwest", to("cache-engine"), to("cache-api"), to("cache-backend-memory"), to("reqwest"))
-HOUSE = [API, ENGINE, MEMORY, SUITE, CLIENT]
+CLIENT = package("client-reqwest", to("cache-engine"), to("cache-api"), to("cache-backend-memory"), to("cache-serializers"),
+                 to("reqwest"))
+HOUSE = [API, ENGINE, MEMORY, SERIALIZERS, SUITE, CLIENT]
 
 
 class WorkspaceRules(unittest.TestCase):
@@ -42,6 +44,8 @@ class WorkspaceRules(unittest.TestCase):
             ("cache-backend-sqlite", "cache-engine", None),
             ("cache-backend-sqlite", "cache-backend-memory", None),
             ("cache-backend-sqlite", "cache-conformance", None),
+            ("cache-serializers", "cache-engine", None),
+            ("cache-conformance", "cache-serializers", None),
             ("cache-conformance", "cache-backend-memory", None),
             ("cache-conformance", "client-reqwest", "build"),
             ("client-reqwest", "cache-conformance", None),

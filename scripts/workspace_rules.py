@@ -20,8 +20,9 @@ HOUSE = {
     "cache-api": [],
     "cache-engine": ["cache-api"],
     "cache-backend-*": ["cache-api"],
+    "cache-serializers": ["cache-api"],
     "cache-conformance": ["cache-api", "cache-engine"],
-    "client-reqwest": ["cache-api", "cache-engine", "cache-backend-*"],
+    "client-reqwest": ["cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
 }
 
 # What every backend's folder has, so that knowing one is knowing all.

@@ -14,6 +14,7 @@ pub mod proxy;
 mod report;
 mod resident;
 pub mod sample;
+mod serializer;
 mod server;
 #[cfg(feature = "services")]
 pub mod services;
@@ -25,6 +26,7 @@ mod suite;
 pub use failure::Failure;
 pub use presence::{Presence, REQUIRE};
 pub use report::Report;
+pub use serializer::SerializerSuite;
 pub use server::{OwnServer, Remote, ServerError};
 pub use subject::{Damage, Opened, RawStore, Subject};
 pub use suite::{Ability, Suite};

@@ -25,6 +25,18 @@ pub(crate) fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
+/// What is mapped, in bytes: room that was allocated counts before it is used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mapped {
+    pub(crate) now: u64,
+    pub(crate) peak: u64,
+}
+
+/// What is mapped now, and was at most.
+pub(crate) fn mapped() -> Outcome<Mapped> {
+    Ok(Mapped { now: field("VmSize:")?, peak: field("VmPeak:")? })
+}
+
 fn field(name: &str) -> Outcome<u64> {
     let status = std::fs::read_to_string(STATUS).map_err(|e| Failure::new(format!("{STATUS}: {e}")))?;
     let kib = status

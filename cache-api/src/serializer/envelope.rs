@@ -37,6 +37,12 @@ impl Codec {
     pub const RAW: Self = Self(0);
     /// A head in CBOR.
     pub const CBOR: Self = Self(1);
+    /// What another serializer wrote, compressed by zstd or left as it was.
+    pub const ZSTD: Self = Self(2);
+    /// What another serializer wrote, encrypted by XChaCha20-Poly1305.
+    pub const XCHACHA20_POLY1305: Self = Self(3);
+    /// What another serializer wrote, beside its BLAKE3 hash under a key.
+    pub const KEYED_BLAKE3: Self = Self(4);
 
     /// A codec of one's own, by a number of 128 or more. Lower numbers are this project's.
     ///
@@ -48,6 +54,12 @@ impl Codec {
                 .with_message(format!("codec {number} is reserved: use 128 to 255")));
         }
         Ok(Self(number))
+    }
+
+    /// Its number in an [`Envelope`].
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
     }
 }
 
@@ -92,6 +104,16 @@ impl Envelope {
         bytes.put_slice(&self.header);
         bytes.put_slice(&self.payload);
         Ok(bytes.freeze())
+    }
+
+    /// What `bytes` say that their payload is, if they begin as an envelope of this release. Nothing is checked: ask
+    /// [`open`](Envelope::open) whether it is so.
+    #[must_use]
+    pub fn codec_of(bytes: &[u8]) -> Option<Codec> {
+        match *bytes.first_chunk::<4>()? {
+            [m0, m1, VERSION, codec] if [m0, m1] == MAGIC => Some(Codec(codec)),
+            _ => None,
+        }
     }
 
     /// Opens what [`seal`](Envelope::seal) made for the same place and codec. Nothing is copied.
@@ -160,6 +182,9 @@ mod tests {
             .with_header(Bytes::from_static(b"key-1"));
         let sealed = envelope.seal(&place()).unwrap();
         assert_eq!(Envelope::open(sealed.clone(), Codec::CBOR, &place()).unwrap(), envelope);
+        assert_eq!(Envelope::codec_of(&sealed), Some(Codec::CBOR));
+        assert_eq!(Envelope::codec_of(&sealed[1..]), None);
+        assert_eq!(Envelope::codec_of(&sealed[..3]), None);
 
         assert!(Envelope::open(sealed.clone(), Codec::RAW, &place()).unwrap_err().is_corrupt());
         for len in 0..sealed.len() {

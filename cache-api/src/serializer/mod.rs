@@ -1,4 +1,4 @@
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -51,6 +51,26 @@ pub trait Serializer: Debug + Send + Sync {
     /// # Errors
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) when the bytes are not a frame of that place.
     async fn decode_frame(&self, place: &Place, bytes: Bytes) -> Result<Bytes>;
+}
+
+/// A shared serializer is one, too: a wrapper takes a serializer of its own as well as an `Arc<dyn Serializer>`.
+#[async_trait]
+impl<S: Serializer + ?Sized> Serializer for Arc<S> {
+    async fn encode_head(&self, place: &Place, head: &Head) -> Result<Bytes> {
+        (**self).encode_head(place, head).await
+    }
+
+    async fn decode_head(&self, place: &Place, bytes: Bytes) -> Result<Head> {
+        (**self).decode_head(place, bytes).await
+    }
+
+    async fn encode_frame(&self, place: &Place, plaintext: Bytes) -> Result<Bytes> {
+        (**self).encode_frame(place, plaintext).await
+    }
+
+    async fn decode_frame(&self, place: &Place, bytes: Bytes) -> Result<Bytes> {
+        (**self).decode_frame(place, bytes).await
+    }
 }
 
 /// Where a head or a frame belongs. Bytes found at another place are corrupt: an entry cannot be passed off
