@@ -74,8 +74,14 @@ pub(crate) async fn client(storage: &str) -> Result<CachedClient> {
     Ok(builder().storage_url(storage).build().await?)
 }
 
+/// With more patience than a service has: what is judged is what holds over a store that answers, and here all of its
+/// users and its server share one machine.
 pub(crate) fn builder() -> CachedClientBuilder {
-    CachedClient::builder().mode(Mode::Shared).wire(reqwest::ClientBuilder::no_proxy)
+    CachedClient::builder()
+        .mode(Mode::Shared)
+        .wire(reqwest::ClientBuilder::no_proxy)
+        .storage_read_deadline(Duration::from_secs(10))
+        .storage_write_deadline(Duration::from_secs(20))
 }
 
 /// Serves an origin, for as long as the runtime is there.
@@ -103,4 +109,4 @@ pub(crate) fn now() -> Instant {
 }
 
 /// What a loaded machine adds to any wait.
-pub(crate) const SLACK: Duration = Duration::from_secs(5);
+pub(crate) const SLACK: Duration = Duration::from_secs(15);
