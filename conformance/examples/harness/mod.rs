@@ -56,8 +56,11 @@ impl Store {
 
     /// Deletes what is in it.
     pub(crate) async fn close(self) -> Result<()> {
-        if let Some(listing) = self.storage.abilities().listing {
-            listing.clear(SystemClock.now()).await?;
+        if let Some(listing) = self.storage.abilities().listing
+            && let Err(error) = listing.clear(SystemClock.now()).await
+        {
+            // What was judged stands all the same.
+            eprintln!("the namespace is not cleared: {}", chain(&error));
         }
         Ok(self.storage.close().await?)
     }
