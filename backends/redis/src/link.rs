@@ -79,7 +79,7 @@ impl Cluster {
             }
         });
         let answer = send(connection.await?.clone()).await;
-        // So is a refusal.
+        // A refusal is an answer, too.
         if answer.as_ref().map_or_else(|error| error.code().is_some(), |_| true) {
             *lock(&current.asked) = None;
         }

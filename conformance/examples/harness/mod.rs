@@ -1,5 +1,5 @@
-//! Processes that share one store, over an origin that counts: what the programs `stampede` and `checker` and the
-//! tests of many processes are made of.
+//! Processes that share one store, over an origin that counts: what the programs `stampede`, `checker` and `soak` and
+//! the tests of many processes are made of.
 
 #![allow(dead_code, reason = "each of them uses its part")]
 

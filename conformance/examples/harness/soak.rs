@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cache_api::ErrorKind;
 use cache_conformance::fault::{Fault, FaultyStorage, Seeded};
 use client_reqwest::{CachedClient, storage_from_url};
 use http::header;
@@ -28,16 +27,8 @@ const VARIANTS: [&str; 3] = ["de", "en", "fr"];
 /// What memory may grow by after the first quarter of the run, by its slope.
 const GROWTH: f64 = 32.0 * 1024.0;
 
-/// What goes wrong with the storage.
-const FAULTS: [Fault; 7] = [
-    Fault::Error(ErrorKind::Unavailable),
-    Fault::LostAnswer(ErrorKind::Timeout),
-    Fault::LostAnswer(ErrorKind::Unavailable),
-    Fault::Short,
-    Fault::CutBody,
-    Fault::CutHead,
-    Fault::Delay(Duration::from_millis(20)),
-];
+/// How long the storage makes one wait by chance, beside what else goes wrong.
+const SLOW: Fault = Fault::Delay(Duration::from_millis(20));
 
 /// How often memory is looked at.
 const SAMPLE: Duration = Duration::from_millis(500);
@@ -130,7 +121,7 @@ impl Soak {
         let store = Store::open(&self.storage, "soak").await?;
         let tasks = Handle::current().metrics().num_alive_tasks();
         let storage = FaultyStorage::new(storage_from_url(&store.url).await?);
-        storage.by_chance(Seeded::new(self.seed).per_mille(self.faults).faults(&FAULTS));
+        storage.by_chance(Seeded::new(self.seed).per_mille(self.faults).and(SLOW));
         let client = builder().storage(Arc::new(storage.clone())).build().await?;
         let mut totals = Totals { storage: store.to_string(), seed: self.seed, ..Totals::default() };
 

@@ -39,6 +39,12 @@ impl Seeded {
         self
     }
 
+    /// With this fault beside the others.
+    pub fn and(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
     /// With these faults; one that does not [fit](Fault::fits) an operation leaves it alone.
     pub fn faults(mut self, faults: &[Fault]) -> Self {
         self.faults = faults.to_vec();
