@@ -31,7 +31,8 @@ struct Args {
     /// How many processes
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     processes: u8,
-    /// How late a purge may be seen, in milliseconds: the bound of a tier of memory over a store without events
+    /// How late a purge may be seen, in milliseconds, where a tier of memory is over the store: its bound, or what an
+    /// event takes
     #[arg(long, default_value_t = 0, value_name = "MILLISECONDS")]
     bound: u64,
 }
