@@ -9,7 +9,7 @@ use std::{
 use cache_api::{CacheKey, Limits, Namespace, Storage, TagDigest, VariantId};
 
 use crate::{
-    Damage, OwnServer, Remote, Subject,
+    Damage, OwnServer, RawStore, Remote, Subject,
     clock::Clock,
     draft::Draft,
     failure::{Context, Failure, Outcome, ensure},
@@ -82,11 +82,23 @@ impl Bench {
 
     /// A storage in the case's namespace with that suffix.
     pub(crate) async fn open_with(&self, suffix: &str, limits: Limits) -> Outcome<Store> {
+        Ok(self.store(self.storage(suffix, limits).await?))
+    }
+
+    /// A storage in the case's namespace with that suffix, under the serializer that hides what it is given.
+    pub(crate) async fn open_hidden(&self, suffix: &str) -> Outcome<Store> {
+        let serializer = self.0.plan.hiding.clone();
+        let serializer = serializer.ok_or_else(|| Failure::new("no serializer hides what it is given"))?;
+        let storage = self.storage(suffix, Limits::default()).await?;
+        Ok(Store::new(storage, serializer, self.clock().clone()))
+    }
+
+    async fn storage(&self, suffix: &str, limits: Limits) -> Outcome<Arc<dyn Storage>> {
         let namespace = self.namespace(suffix)?;
         let storage = self.0.plan.subject.open(&namespace, limits).await;
         let storage = storage.map_err(|e| Failure::of(&*e).while_doing("the subject does not open"))?;
         self.0.opened.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&storage));
-        Ok(self.store(storage))
+        Ok(storage)
     }
 
     /// A storage that is not cleared at the end of the case.
@@ -129,11 +141,18 @@ impl Bench {
 
     /// How many values the store holds of a resource.
     pub(crate) async fn count(&self, key: &CacheKey) -> Outcome<u64> {
-        let Some(raw) = self.0.plan.subject.raw() else {
-            return Err(Failure::new("the subject has no raw store any more"));
-        };
-        let count = raw.count(&self.namespace("")?, key).await;
+        let count = self.raw()?.count(&self.namespace("")?, key).await;
         count.map_err(|e| Failure::of(&*e).while_doing("counting what the store holds"))
+    }
+
+    /// All that the store holds of the namespace with that suffix.
+    pub(crate) async fn dump(&self, suffix: &str) -> Outcome<Vec<Vec<u8>>> {
+        let dump = self.raw()?.dump(&self.namespace(suffix)?).await;
+        dump.map_err(|e| Failure::of(&*e).while_doing("reading what the store holds"))
+    }
+
+    fn raw(&self) -> Outcome<&dyn RawStore> {
+        self.0.plan.subject.raw().ok_or_else(|| Failure::new("the subject has no raw store any more"))
     }
 
     pub(crate) fn namespace(&self, suffix: &str) -> Outcome<Namespace> {
@@ -162,10 +181,7 @@ impl Bench {
 
     /// Damages what the store holds of a resource.
     pub(crate) async fn damage(&self, key: &CacheKey, damage: Damage) -> Outcome<u64> {
-        let Some(raw) = self.0.plan.subject.raw() else {
-            return Err(Failure::new("the subject has no raw store any more"));
-        };
-        let changed = raw.damage(&self.namespace("")?, key, damage).await;
+        let changed = self.raw()?.damage(&self.namespace("")?, key, damage).await;
         let changed = changed.map_err(|e| Failure::of(&*e).while_doing("damaging the store"))?;
         ensure!(
             changed > 0,

@@ -28,6 +28,10 @@ pub(crate) enum Need {
     NativeExpiry,
     /// What the store holds can be counted past the storage.
     Counted,
+    /// All that the store holds can be read past the storage.
+    Dumped,
+    /// There is a serializer that hides what it is given.
+    Hiding,
     /// A proxy can be put on the way to the store.
     Remote,
     /// A server can be had that nobody else uses.
@@ -58,6 +62,8 @@ impl Need {
             Self::Raw => "nobody else can get at its store",
             Self::NativeExpiry => "its store has no clock of its own",
             Self::Counted => "nobody can count what its store holds",
+            Self::Dumped => "nobody can read what its store holds",
+            Self::Hiding => "no serializer was named that hides what it is given",
             Self::Remote => "no proxy can be put on the way to its store",
             Self::OwnServer => "it has no server that a case may kill",
             Self::Outside => "its bodies lie in this process",

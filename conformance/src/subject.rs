@@ -107,6 +107,20 @@ pub trait RawStore: Send + Sync {
     ) -> Result<u64, Box<dyn StdError + Send + Sync>> {
         Err(format!("what is held of {key} in {namespace} cannot be counted").into())
     }
+
+    /// Whether [`dump`](RawStore::dump) can be asked. Without it the group `secrecy` is absent.
+    fn dumps(&self) -> bool {
+        false
+    }
+
+    /// All that the store holds of that namespace, names and values as bytes, whatever they are. What it holds of others
+    /// may be among it.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from being read; the case fails with it.
+    async fn dump(&self, namespace: &Namespace) -> Result<Vec<Vec<u8>>, Box<dyn StdError + Send + Sync>> {
+        Err(format!("what is held in {namespace} cannot be read").into())
+    }
 }
 
 /// What to do to the raw store.

@@ -33,6 +33,7 @@ pub struct Suite {
 pub(crate) struct Plan {
     pub(crate) subject: Arc<dyn Subject>,
     pub(crate) serializer: Arc<dyn Serializer>,
+    pub(crate) hiding: Option<Arc<dyn Serializer>>,
     pub(crate) granularity: Duration,
     pub(crate) native_expiry: bool,
     pub(crate) shared: bool,
@@ -75,6 +76,7 @@ impl Suite {
         let plan = Plan {
             subject: Arc::new(subject),
             serializer: Arc::new(CborSerializer::new()),
+            hiding: None,
             granularity: Duration::from_millis(1),
             native_expiry: false,
             shared: false,
@@ -142,6 +144,13 @@ impl Suite {
     /// The serializer of all entries; [`CborSerializer`] by default.
     pub fn serializer(self, serializer: Arc<dyn Serializer>) -> Self {
         self.with(|plan| plan.serializer = serializer)
+    }
+
+    /// A serializer that hides what it is given, such as one that encrypts. Adds the group `secrecy`, for a subject whose
+    /// [raw store](Subject::raw) can be [read](RawStore::dump): what it hides lies nowhere in the store as it is, and
+    /// what the [`serializer`](Suite::serializer) of all other cases stores does.
+    pub fn hiding(self, serializer: Arc<dyn Serializer>) -> Self {
+        self.with(|plan| plan.hiding = Some(serializer))
     }
 
     /// Whether the service that the backend needs is there; it is by default.
@@ -256,6 +265,8 @@ impl Plan {
             Need::Raw => self.subject.raw().is_none(),
             Need::NativeExpiry => !self.native_expiry,
             Need::Counted => !self.subject.raw().is_some_and(RawStore::counts),
+            Need::Dumped => !self.subject.raw().is_some_and(RawStore::dumps),
+            Need::Hiding => self.hiding.is_none(),
             Need::Remote => self.subject.remote().is_none(),
             Need::OwnServer => self.subject.own_server().is_none(),
             Need::Outside => !self.outside,

@@ -27,6 +27,10 @@ use crate::{
 /// How long connecting may take, where nothing is said.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long a connection may lie idle, where nothing is said. Firewalls and load balancers forget those that lie for
+/// minutes, and the next command over one would fail.
+const IDLE: Duration = Duration::from_secs(60);
+
 /// Where the documents are.
 #[derive(Clone)]
 pub(crate) enum Target {
@@ -135,6 +139,7 @@ impl Server {
         for timeout in [&mut options.connect_timeout, &mut options.server_selection_timeout] {
             *timeout = self.connect_timeout.or(*timeout).or(Some(CONNECT));
         }
+        options.max_idle_time = options.max_idle_time.or(Some(IDLE));
         let client = Client::with_options(options).map_err(|cause| failed("connect", cause))?;
         client.default_database().ok_or_else(no_database)
     }

@@ -11,7 +11,11 @@
 #[path = "support/server.rs"]
 mod server;
 
+use std::sync::Arc;
+
+use cache_api::CborSerializer;
 use cache_conformance::{Ability, Suite, services};
+use cache_serializers::{Encrypted, Key, Keyring};
 
 fn main() -> std::process::ExitCode {
     let mongo = services::mongo::single();
@@ -19,6 +23,7 @@ fn main() -> std::process::ExitCode {
     // What stands in for MongoDB where that is not installed answers slowly.
     let suite = suite.patience(std::time::Duration::from_secs(300)).many(1_000);
     suite
+        .hiding(Arc::new(Encrypted::new(CborSerializer::new(), &Keyring::new(1, Key::random().unwrap()))))
         .shared()
         .persistent()
         .native_expiry()

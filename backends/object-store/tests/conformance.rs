@@ -17,6 +17,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use cache_api::CborSerializer;
 use cache_backend_object_store::{
     ObjectStoreStorage,
     object_store::{ObjectStore, aws::AmazonS3Builder},
@@ -25,6 +26,7 @@ use cache_conformance::{
     Ability, OwnServer, Remote, ServerError, Subject, Suite,
     services::{self, Service, s3::Kind},
 };
+use cache_serializers::{Encrypted, Key, Keyring};
 
 fn main() -> std::process::ExitCode {
     let s3 = services::s3::single();
@@ -33,6 +35,8 @@ fn main() -> std::process::ExitCode {
     let suite = Suite::new("object-store", server(&s3)).patience(Duration::from_secs(600)).many(1_000);
     let suite = suite.bodies_outside();
     let suite = suite.presence(s3.presence()).without(Ability::Touch).without(Ability::Events);
+    let suite = suite
+        .hiding(Arc::new(Encrypted::new(CborSerializer::new(), &Keyring::new(1, Key::random().unwrap()))));
     suite.shared().persistent().run()
 }
 

@@ -11,10 +11,16 @@
 #[path = "support/server.rs"]
 mod server;
 
+use std::sync::Arc;
+
+use cache_api::CborSerializer;
 use cache_conformance::{Suite, services};
+use cache_serializers::{Encrypted, Key, Keyring};
 
 fn main() -> std::process::ExitCode {
     let redis = services::redis::single();
     let suite = Suite::new("redis", server::Server::of(&redis)).presence(redis.presence());
+    let suite = suite
+        .hiding(Arc::new(Encrypted::new(CborSerializer::new(), &Keyring::new(1, Key::random().unwrap()))));
     suite.shared().persistent().native_expiry().bodies_outside().run()
 }

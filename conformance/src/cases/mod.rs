@@ -20,6 +20,7 @@ mod parity;
 mod persistence;
 mod races;
 mod round_trip;
+mod secrecy;
 mod sweep;
 mod tags;
 mod touch;
@@ -49,6 +50,7 @@ const GROUPS: &[&[Case]] = &[
     sweep::CASES,
     parity::CASES,
     garbage::CASES,
+    secrecy::CASES,
     persistence::CASES,
     two_handles::CASES,
     memory::CASES,

@@ -44,9 +44,11 @@ impl Reference {
                 let (_, rest) = record.variants().split_last().unwrap();
                 *record = Record::from_parts(record.generation(), rest, record.tombstone_until());
             }
-            (Fault::LosesRepeats, ..) => {
+            (fault @ (Fault::LosesRepeats | Fault::StoresOpenly), ..) => {
                 let mut head = entry.head.value().unwrap().clone();
-                for name in head.headers.keys().cloned().collect::<Vec<_>>() {
+                let names = head.headers.keys().cloned();
+                let names = if fault == Fault::LosesRepeats { names.collect() } else { Vec::new() };
+                for name in names {
                     let last = head.headers.get_all(&name).iter().next_back().unwrap().clone();
                     head.headers.insert(name, last);
                 }

@@ -49,6 +49,8 @@ pub(crate) enum Fault {
     ListsTwice,
     /// Of repeated fields the last is kept.
     LosesRepeats,
+    /// Heads are kept as they are, whatever serializer there is.
+    StoresOpenly,
     /// Tickets never grow old.
     IgnoresTicketAge,
     /// A wrapper that passes an ability on no more.

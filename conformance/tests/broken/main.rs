@@ -129,6 +129,7 @@ broken! {
     purge_forgets: PurgeForgets => ["races::purge_before_first_commit", "tags::new_tag_under_way", "parity::random_operations_1"],
     lists_dead: ListsDead => ["listing::dead_ones"],
     lists_twice: ListsTwice => ["listing::five_hundred", "two_handles::listed_while_the_other_writes"],
+    stores_openly: StoresOpenly => ["secrecy::nothing_lies_open"],
     loses_repeats: LosesRepeats => ["heads::repeated_fields"],
     ignores_ticket_age: IgnoresTicketAge => ["writers::ticket_too_old"],
     forgets_ability: ForgetsAbility => ["contract::declares_its_abilities"],

@@ -8,8 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cache_api::{Body, CacheKey, Frame, Limits, Namespace, Record, StoredHead};
+use cache_api::{Body, CacheKey, CborSerializer, Frame, Limits, Namespace, Record, StoredHead};
 use cache_conformance::{Damage, Opened, OwnServer, RawStore, Remote, ServerError, Subject, Suite};
+
+use cache_serializers::{Encrypted, Key, Keyring};
 
 use crate::{
     fault::Fault,
@@ -29,7 +31,9 @@ impl Maps {
 }
 
 pub(crate) fn suite(fault: Fault) -> Suite {
-    Suite::new(format!("{fault:?}"), Maps::new(fault)).shared().persistent()
+    let keyring = Keyring::new(1, Key::from_bytes(&[7; 32]));
+    let hiding = Arc::new(Encrypted::new(CborSerializer::new(), &keyring));
+    Suite::new(format!("{fault:?}"), Maps::new(fault)).shared().persistent().hiding(hiding)
 }
 
 #[async_trait]
@@ -153,5 +157,32 @@ impl RawStore for Maps {
         let variants =
             storage.with(|space| space.records.get(key).map_or(0, |record| record.variants().len()));
         Ok(variants as u64)
+    }
+
+    fn dumps(&self) -> bool {
+        true
+    }
+
+    async fn dump(&self, namespace: &Namespace) -> Result<Vec<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+        let storage = Reference::open(&self.world, namespace, Limits::default());
+        let (heads, frames): (Vec<_>, Vec<_>) = storage.with(|space| {
+            let variants = space.records.values().flat_map(|record| record.variants().to_vec());
+            let mut frames: Vec<_> = space.bodies.values().flat_map(|kept| kept.frames.clone()).collect();
+            let heads = variants.map(|variant| {
+                if let Body::Inline(inline) = variant.body {
+                    frames.push(inline.frame);
+                }
+                variant.head
+            });
+            (heads.collect(), frames)
+        });
+        let mut dump = Vec::new();
+        for head in heads {
+            dump.push(head.bytes().await?.to_vec());
+        }
+        for frame in frames {
+            dump.push(frame.bytes().await?.to_vec());
+        }
+        Ok(dump)
     }
 }

@@ -107,6 +107,47 @@ impl RawStore for Server {
         }
         Ok(changed)
     }
+
+    fn dumps(&self) -> bool {
+        true
+    }
+
+    async fn dump(&self, namespace: &Namespace) -> Outcome<Vec<Vec<u8>>> {
+        let mut pages =
+            client(&self.url).scan().table_name(TABLE).consistent_read(true).into_paginator().send();
+        let ours = format!("http-cache:1:{namespace}:");
+        let mut dump = Vec::new();
+        while let Some(page) = pages.next().await {
+            for item in page?.items.unwrap_or_default() {
+                if item["pk"].as_s().is_ok_and(|pk| pk.starts_with(&ours)) {
+                    flatten(AttributeValue::M(item), &mut dump)?;
+                }
+            }
+        }
+        Ok(dump)
+    }
+}
+
+/// The bytes of a value, whatever is in what.
+fn flatten(value: AttributeValue, dump: &mut Vec<Vec<u8>>) -> Outcome<()> {
+    match value {
+        AttributeValue::B(bytes) => dump.push(bytes.into_inner()),
+        AttributeValue::Bs(values) => dump.extend(values.into_iter().map(Blob::into_inner)),
+        AttributeValue::S(text) | AttributeValue::N(text) => dump.push(text.into_bytes()),
+        AttributeValue::Ss(texts) | AttributeValue::Ns(texts) => {
+            dump.extend(texts.into_iter().map(String::into_bytes));
+        }
+        AttributeValue::M(values) => {
+            for (name, value) in values {
+                dump.push(name.into_bytes());
+                flatten(value, dump)?;
+            }
+        }
+        AttributeValue::L(values) => values.into_iter().try_for_each(|value| flatten(value, dump))?,
+        AttributeValue::Bool(_) | AttributeValue::Null(_) => {}
+        other => return Err(format!("{other:?} is not known here").into()),
+    }
+    Ok(())
 }
 
 /// All items of a partition.

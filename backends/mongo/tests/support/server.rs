@@ -8,13 +8,14 @@ use cache_backend_mongo::{
     MongoStorage,
     mongodb::{
         Client, Collection,
-        bson::{Binary, Bson, Document, doc, spec::BinarySubtype},
+        bson::{Binary, Bson, Document, RawDocumentBuf, doc, spec::BinarySubtype},
     },
 };
 use cache_conformance::{
     Damage, Opened, OwnServer, RawStore, Remote, Subject,
     services::{self, Service, mongo::Kind},
 };
+use futures_util::TryStreamExt as _;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -114,6 +115,24 @@ impl RawStore for Server {
         }
         resources.replace_one(id, document).await?;
         Ok(changed)
+    }
+
+    fn dumps(&self) -> bool {
+        true
+    }
+
+    /// Each document of each collection, as its bytes lie there.
+    async fn dump(&self, _: &Namespace) -> Outcome<Vec<Vec<u8>>> {
+        let client = Client::with_uri_str(&self.url).await?;
+        let database = client.default_database().ok_or("the URL names no database")?;
+        let mut dump = Vec::new();
+        for name in database.list_collection_names().await? {
+            let mut documents = database.collection::<RawDocumentBuf>(&name).find(doc! {}).await?;
+            while let Some(document) = documents.try_next().await? {
+                dump.push(document.into_bytes());
+            }
+        }
+        Ok(dump)
     }
 }
 

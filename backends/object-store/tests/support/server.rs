@@ -112,4 +112,20 @@ impl RawStore for Server {
         }
         Ok(changed)
     }
+
+    fn dumps(&self) -> bool {
+        true
+    }
+
+    async fn dump(&self, namespace: &Namespace) -> Result<Vec<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+        let store = (self.raw)();
+        let root = Path::from(format!("{}http-cache-1/{namespace}", self.prefix));
+        let names: Vec<Path> = store.list(Some(&root)).map_ok(|meta| meta.location).try_collect().await?;
+        let mut dump = Vec::new();
+        for name in names {
+            dump.push(store.get(&name).await?.bytes().await?.to_vec());
+            dump.push(name.as_ref().as_bytes().to_vec());
+        }
+        Ok(dump)
+    }
 }

@@ -182,4 +182,23 @@ impl RawStore for Server {
         raw.close().await?;
         Ok(changed)
     }
+
+    fn dumps(&self) -> bool {
+        true
+    }
+
+    /// Each row of each table of the schema, as text: bytes are hex there.
+    async fn dump(&self, _: &Namespace) -> Result<Vec<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+        let mut raw = Server::raw(self).await?;
+        let tables = query("SELECT tablename FROM pg_tables WHERE schemaname = $1").bind(self.schema);
+        let mut dump = Vec::new();
+        for table in tables.fetch_all(&mut raw).await? {
+            let table: String = table.get(0);
+            let rows = format!("SELECT row::text FROM {}.{table} AS row", self.schema);
+            let rows = query(AssertSqlSafe(rows)).fetch_all(&mut raw).await?;
+            dump.extend(rows.iter().map(|row| row.get::<String, _>(0).into_bytes()));
+        }
+        raw.close().await?;
+        Ok(dump)
+    }
 }

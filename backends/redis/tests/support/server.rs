@@ -139,6 +139,56 @@ impl RawStore for Server {
         }
         Ok(count)
     }
+
+    fn dumps(&self) -> bool {
+        true
+    }
+
+    async fn dump(&self, namespace: &Namespace) -> Result<Vec<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+        let mut keys = redis::cmd("KEYS");
+        keys.arg(format!("*http-cache:1:{namespace}:*"));
+        let mut dump = Vec::new();
+        for key in redis::from_redis_value::<Vec<Vec<u8>>>(self.raw(keys).await?)? {
+            let ask = |name: &str| {
+                let mut command = redis::cmd(name);
+                command.arg(&key);
+                command
+            };
+            let kind: String = redis::from_redis_value(self.raw(ask("TYPE")).await?)?;
+            let all = match &*kind {
+                "hash" => ask("HGETALL"),
+                "string" => ask("GET"),
+                "set" => ask("SMEMBERS"),
+                "zset" => {
+                    let mut range = ask("ZRANGE");
+                    range.arg(0).arg(-1);
+                    range
+                }
+                // It has expired.
+                "none" => continue,
+                other => return Err(format!("keys of type {other} are not known here").into()),
+            };
+            dump.push(key.clone());
+            flatten(self.raw(all).await?, &mut dump)?;
+        }
+        Ok(dump)
+    }
+}
+
+/// The bytes of an answer, whatever is in what.
+fn flatten(value: Value, dump: &mut Vec<Vec<u8>>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    match value {
+        Value::Nil => {}
+        Value::BulkString(bytes) => dump.push(bytes),
+        Value::Array(values) | Value::Set(values) => {
+            values.into_iter().try_for_each(|value| flatten(value, dump))?;
+        }
+        Value::Map(pairs) => {
+            pairs.into_iter().flat_map(|(name, value)| [name, value]).try_for_each(|v| flatten(v, dump))?;
+        }
+        other => return Err(format!("{other:?} is not known here").into()),
+    }
+    Ok(())
 }
 
 impl Server {

@@ -83,6 +83,19 @@ impl RawStore for SharedFile {
         raw.close().await?;
         Ok(changed)
     }
+
+    fn dumps(&self) -> bool {
+        true
+    }
+
+    /// The files, with what is in no row any more.
+    async fn dump(&self, _: &Namespace) -> Result<Vec<Vec<u8>>, Box<dyn Error + Send + Sync>> {
+        let mut dump = Vec::new();
+        for file in std::fs::read_dir(self.0.path())? {
+            dump.push(std::fs::read(file?.path())?);
+        }
+        Ok(dump)
+    }
 }
 
 async fn replace(
