@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 pub use cache_engine::policy::Controls;
+pub use cache_engine::{Tags, Tenant};
 use http::Extensions;
 
 /// What steers the cache for one request, beside its header fields. It survives every hop and is never sent.
@@ -12,12 +13,6 @@ pub(crate) struct Steering {
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) tags: Vec<Arc<str>>,
 }
-
-#[derive(Clone)]
-struct Tenant(Arc<str>);
-
-#[derive(Clone)]
-struct Tags(Vec<Arc<str>>);
 
 impl Steering {
     pub(crate) fn is_default(&self) -> bool {

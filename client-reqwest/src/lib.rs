@@ -26,7 +26,7 @@ mod wire;
 
 pub use builder::CachedClientBuilder;
 pub use client::CachedClient;
-pub use controls::Controls;
+pub use controls::{Controls, Tags, Tenant};
 pub use error::{Error, Result};
 pub use request::RequestBuilder;
 pub use response::ResponseExt;
