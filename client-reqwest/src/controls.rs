@@ -28,6 +28,13 @@ impl Steering {
         }
     }
 
+    /// Tells a request to the cache.
+    pub(crate) fn tell<B>(&self, request: &mut cache_engine::Request<B>) {
+        request.controls = self.controls.unwrap_or_default();
+        request.tenant.clone_from(&self.tenant);
+        request.tags.clone_from(&self.tags);
+    }
+
     /// Puts it where a request that leaves its builder carries it.
     pub(crate) fn put_into(self, extensions: &mut Extensions) {
         if let Some(controls) = self.controls {
