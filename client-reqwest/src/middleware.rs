@@ -69,9 +69,9 @@ use caller::{Caller, Callers, Courier};
 /// # Ok(()) }
 /// ```
 ///
-/// An error of the stack below is returned as it came to the request that it was returned to. Those who waited for the same
-/// fetch, and it, if they still hold the error, get a [`struct@crate::Error`] inside
-/// [`reqwest_middleware::Error::Middleware`].
+/// The request that fetches gets an error of the stack below as it came. Those who waited for the same fetch get it as a
+/// [`struct@crate::Error`] inside [`reqwest_middleware::Error::Middleware`]; so does the request itself, if they are
+/// quicker.
 pub struct CacheMiddleware {
     engine: Engine<Callers>,
     wire: Client,
