@@ -38,7 +38,7 @@ async fn main() -> Result<()> {
 }
 
 /// What each request came to.
-pub async fn run() -> Result<Vec<String>> {
+pub(crate) async fn run() -> Result<Vec<String>> {
     let origin = origin().await?;
 
     let storage = MemoryStorage::builder().max_capacity(64 << 20).build()?;

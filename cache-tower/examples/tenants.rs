@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
 }
 
 /// What each request to the service came to.
-pub async fn run() -> Result<Vec<String>> {
+pub(crate) async fn run() -> Result<Vec<String>> {
     let upstream = serve(Router::new().route("/report", get(report))).await?;
 
     // Several users: what an answer to `Authorization` may be used for is for the upstream to say, and the tenant opens

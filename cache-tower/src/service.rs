@@ -52,9 +52,11 @@ pub(crate) struct Front<B> {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) scheme: Scheme,
-    /// How large a body may be to be collected, and how it is made again.
-    pub(crate) buffered: Option<(usize, fn(Bytes) -> B)>,
+    pub(crate) buffered: Option<Buffered<B>>,
 }
+
+/// How large a body may be to be collected, and how it is made again.
+pub(crate) type Buffered<B> = (usize, fn(Bytes) -> B);
 
 /// A cache over a service of some type.
 trait Answers<B, R>: Send + Sync {

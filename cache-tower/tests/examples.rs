@@ -1,7 +1,7 @@
 //! The examples, run.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![allow(dead_code, unreachable_pub, reason = "an example's own `main` is not called")]
+#![allow(dead_code, reason = "an example's own `main` is not called")]
 
 #[path = "../examples/hyper_client.rs"]
 mod hyper_client;

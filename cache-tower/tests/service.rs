@@ -201,7 +201,7 @@ impl std::error::Error for Refused {}
 #[tokio::test]
 async fn an_error_of_the_service_comes_in_its_own_type() {
     let refusing = service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(Refused(7)) });
-    let cache = CacheLayer::new(engine()).layer(refusing.clone());
+    let cache = CacheLayer::new(engine()).layer(refusing);
     // By the cache, and past it.
     for method in ["GET", "DELETE"] {
         let request = Request::builder().method(method).uri("http://a.test/").body(Body::empty()).unwrap();
@@ -252,7 +252,8 @@ struct Of(&'static str);
 
 #[tokio::test]
 async fn extensions_reach_the_service_and_none_of_the_caches_own() {
-    let given: Arc<Mutex<Vec<(Option<Of>, usize)>>> = Arc::default();
+    type Given = (Option<Of>, usize);
+    let given: Arc<Mutex<Vec<Given>>> = Arc::default();
     let record = Arc::clone(&given);
     let service = service_fn(move |request: Request<Body>| {
         let extensions = request.extensions();
