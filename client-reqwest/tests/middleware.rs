@@ -131,7 +131,7 @@ fn a_client_that_adds_what_the_cache_cannot_see_is_refused() {
         Client::builder().user_agent("a"),
     ] {
         let error = CacheMiddleware::new(engine(), &builder.build().unwrap()).unwrap_err();
-        let text = format!("{:?}", error);
+        let text = format!("{error:?}");
         assert!(
             error.is_builder() && text.contains("default headers") && text.contains("CachedClient"),
             "{text}"

@@ -75,7 +75,7 @@ impl Network for Callers {
     }
 
     fn is_abandoned(error: &Error) -> bool {
-        error.source().is_some_and(|source| source.is::<Abandoned>())
+        error.source().is_some_and(<dyn StdError>::is::<Abandoned>)
     }
 
     fn is_redirected(response: &Response, asked: &Url) -> bool {
