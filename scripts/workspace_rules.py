@@ -21,6 +21,7 @@ HOUSE = {
     "cache-engine": ["cache-api"],
     "cache-backend-*": ["cache-api"],
     "cache-serializers": ["cache-api"],
+    "cache-tower": ["cache-api", "cache-engine"],
     "cache-conformance": ["cache-api", "cache-engine"],
     "client-reqwest": ["cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
 }

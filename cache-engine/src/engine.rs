@@ -111,7 +111,10 @@ impl<N: Network> Engine<N> {
         let Some(key) = inner.key_of(store, &request).await else {
             return Box::pin(inner.past(Some(store), request)).await;
         };
-        if request.controls.bypass || !inner.options.methods.contains(&request.method) {
+        if request.controls.bypass
+            || !inner.options.methods.contains(&request.method)
+            || policy::names_another_host(&request.headers, &request.url)
+        {
             return Box::pin(inner.past(Some(store), request)).await;
         }
         Inner::cached(inner, store, request, key).await

@@ -153,7 +153,9 @@ impl<N: Network> Expedition<N> {
                 let received = ResponseView::new(head.status, head.headers, requested_at, responded_at)
                     .with_version(head.version);
                 let options = self.inner.options(&self.request);
-                policy::after(options, &view(&self.request, &self.key), &ask, &views, &received)
+                let after = policy::after(options, &view(&self.request, &self.key), &ask, &views, &received);
+                let redirected = N::is_redirected(&response, &self.request.url);
+                if redirected { after.redirected(head.status, &ask) } else { after }
             };
             let asked_plainly = ask.conditions.is_empty();
             match self.settle(response, after, asked_plainly).await {
@@ -172,6 +174,9 @@ impl<N: Network> Expedition<N> {
     }
 
     async fn failed(&self, error: N::Error, ask: &Ask) -> Return<N> {
+        if N::is_abandoned(&error) {
+            return Return::Home(Err(Error::Network(Arc::new(error))), Landing::Lost);
+        }
         let error = Arc::new(error);
         let landing = Landing::Failed(Some(Arc::clone(&error)));
         let stale =

@@ -79,6 +79,9 @@ pub trait Network: Send + Sync + 'static {
     /// Why there is no response.
     type Error: StdError + Send + Sync + 'static;
 
+    /// Whether a request can be sent for which no caller waits any more. Without, nothing is refreshed in the background.
+    const SENDS_ALONE: bool = true;
+
     /// Sends a request.
     fn send(
         &self,
@@ -96,6 +99,18 @@ pub trait Network: Send + Sync + 'static {
 
     /// Takes a response apart.
     fn into_parts(response: Self::Response) -> (Extensions, WireBody<Self::Error>);
+
+    /// Whether it was the caller who went away, and not the origin that failed: those who wait for the same fetch it
+    /// themselves. Only where a request does not [outlive its caller](Self::SENDS_ALONE).
+    fn is_abandoned(_error: &Self::Error) -> bool {
+        false
+    }
+
+    /// Whether something below followed a redirect that the cache did not see: the response is another URL's than the
+    /// one that was asked for, and is passed on without being stored.
+    fn is_redirected(_response: &Self::Response, _asked: &Url) -> bool {
+        false
+    }
 }
 
 /// A response's head, as received.

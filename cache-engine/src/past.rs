@@ -47,6 +47,8 @@ impl<N: Network> Inner<N> {
             let received = ResponseView::new(head.status, head.headers, requested_at, self.clock.now())
                 .with_version(head.version);
             let after = policy::after(options, &view, &Ask::default(), &[], &received);
+            let redirected = N::is_redirected(&response, &parts.url);
+            let after = if redirected { after.redirected(head.status, &Ask::default()) } else { after };
             for url in &after.invalidates {
                 self.invalidate(store, &parts, url).await;
             }
@@ -66,7 +68,10 @@ impl<N: Network> Inner<N> {
 
     /// The key under which the answer to a POST would be stored.
     async fn key_as_get(&self, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
-        let reused = self.options.reuse_posts && request.method == Method::POST && !request.controls.bypass;
+        let reused = self.options.reuse_posts
+            && request.method == Method::POST
+            && !request.controls.bypass
+            && !policy::names_another_host(&request.headers, &request.url);
         if !reused {
             return None;
         }

@@ -202,7 +202,8 @@ impl EngineBuilder {
     /// The engine over that network.
     #[must_use]
     pub fn build<N: Network>(self, network: N) -> Engine<N> {
-        let Self { storage, serializer, key, clock, deadlines, patience, options, settings } = self;
+        let Self { storage, serializer, key, clock, deadlines, patience, mut options, settings } = self;
+        options.background_refresh &= N::SENDS_ALONE;
         let key = key.unwrap_or_else(|| {
             let key = DefaultKey::new();
             Arc::new(match options.mode {

@@ -45,7 +45,17 @@ impl Hop for Cache {
     }
 }
 
-fn deliver(answered: Answered<reqwest::Response>, name: Option<&str>) -> HopResponse {
+/// A request as the wire takes it.
+pub(crate) fn on_wire(request: HopRequest) -> reqwest::Request {
+    let mut wire = reqwest::Request::new(request.method, request.url);
+    *wire.version_mut() = request.version;
+    *wire.headers_mut() = request.headers;
+    *wire.body_mut() = request.body.map(Into::into);
+    wire
+}
+
+/// An answer of the cache, which says so in the fields and extensions of the response.
+pub(crate) fn deliver(answered: Answered<reqwest::Response>, name: Option<&str>) -> HopResponse {
     let Answered { answer, info, .. } = answered;
     match answer {
         Answer::Wire(mut response) => {
@@ -77,11 +87,7 @@ impl Network for Origin {
     type Error = Error;
 
     async fn send(&self, request: Request<HopBody>) -> Result<reqwest::Response, Error> {
-        let mut wire = reqwest::Request::new(request.method, request.url);
-        *wire.version_mut() = request.version;
-        *wire.headers_mut() = request.headers;
-        *wire.body_mut() = request.body.map(Into::into);
-        Ok(self.0.execute(wire).await?)
+        Ok(self.0.execute(on_wire(request)).await?)
     }
 
     fn body_bytes(body: &HopBody) -> Option<&[u8]> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 pub use cache_engine::policy::Controls;
+pub use cache_engine::{Tags, Tenant};
 use http::Extensions;
 
 /// What steers the cache for one request, beside its header fields. It survives every hop and is never sent.
@@ -12,12 +13,6 @@ pub(crate) struct Steering {
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) tags: Vec<Arc<str>>,
 }
-
-#[derive(Clone)]
-struct Tenant(Arc<str>);
-
-#[derive(Clone)]
-struct Tags(Vec<Arc<str>>);
 
 impl Steering {
     pub(crate) fn is_default(&self) -> bool {
@@ -31,6 +26,13 @@ impl Steering {
             tenant: self.tenant.or(other.tenant),
             tags: if self.tags.is_empty() { other.tags } else { self.tags },
         }
+    }
+
+    /// Tells a request to the cache.
+    pub(crate) fn tell<B>(&self, request: &mut cache_engine::Request<B>) {
+        request.controls = self.controls.unwrap_or_default();
+        request.tenant.clone_from(&self.tenant);
+        request.tags.clone_from(&self.tags);
     }
 
     /// Puts it where a request that leaves its builder carries it.

@@ -44,6 +44,12 @@ impl Error {
         Self { inner: Box::new(Inner { kind, url: None, source: Some(source.into().into()) }) }
     }
 
+    /// What went wrong on the wire, known to others beside this error.
+    #[cfg(feature = "middleware")]
+    pub(crate) fn shared(source: Arc<dyn StdError + Send + Sync>, url: Option<Url>) -> Self {
+        Self { inner: Box::new(Inner { kind: Kind::Wire, url, source: Some(source) }) }
+    }
+
     pub(crate) fn builder(source: impl Into<BoxError>) -> Self {
         Self::new(Kind::Builder, source)
     }

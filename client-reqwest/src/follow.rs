@@ -85,9 +85,7 @@ impl Follow {
         let mut request = HopRequest::new(journey.method.clone(), url).with_headers(headers);
         request.version = journey.version;
         request.body = journey.body.take();
-        request.controls = journey.steering.controls.unwrap_or_default();
-        request.tenant = journey.steering.tenant.clone();
-        request.tags.clone_from(&journey.steering.tags);
+        journey.steering.tell(&mut request);
         request.extensions = journey.extensions.clone();
         request
     }
@@ -199,7 +197,7 @@ fn referer(next: &Url, previous: &Url) -> Option<HeaderValue> {
     without_fragment(previous).as_str().parse().ok()
 }
 
-fn without_fragment(url: &Url) -> Url {
+pub(crate) fn without_fragment(url: &Url) -> Url {
     let mut url = url.clone();
     if url.fragment().is_some() {
         url.set_fragment(None);

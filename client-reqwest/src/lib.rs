@@ -15,6 +15,8 @@ mod error;
 mod follow;
 mod hop;
 mod layers;
+#[cfg(feature = "middleware")]
+mod middleware;
 mod payload;
 mod redact;
 pub mod redirect;
@@ -26,15 +28,18 @@ mod wire;
 
 pub use builder::CachedClientBuilder;
 pub use client::CachedClient;
-pub use controls::Controls;
+pub use controls::{Controls, Tags, Tenant};
 pub use error::{Error, Result};
+#[cfg(feature = "middleware")]
+#[cfg_attr(docsrs, doc(cfg(feature = "middleware")))]
+pub use middleware::CacheMiddleware;
 pub use request::RequestBuilder;
 pub use response::ResponseExt;
 pub use storage::{StorageBuilder, storage_from_url};
 
 pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
 pub use cache_engine::policy::{Fallback, Forward, Mode, Options, Reason, Reasons, SetCookie};
-pub use cache_engine::{self, CacheInfo, Clock, Explanation, Source, SystemClock};
+pub use cache_engine::{self, CacheInfo, Clock, EngineBuilder, Explanation, Source, SystemClock};
 
 #[cfg(feature = "dynamodb")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dynamodb")))]

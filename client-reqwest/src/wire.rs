@@ -55,25 +55,37 @@ impl Wire {
 }
 
 /// Refuses a client that adds header fields which the cache cannot see.
-///
-/// reqwest has no way to ask, and shows them in its `Debug` output; a fresh builder says how none looks there.
 fn refuse_hidden(client: &str) -> Result<(), Error> {
+    match hidden(client) {
+        None => Ok(()),
+        Some(Hidden::Fields) => Err(Error::builder(
+            "default headers (or a user agent) are set on the wire, where the cache cannot see them and could serve \
+             one user's answer to another: set them with `default_headers` or `user_agent` on this builder",
+        )),
+        Some(Hidden::Cookies) => Err(Error::builder(
+            "a cookie store is set on the wire, where the cache cannot see its cookies and could serve one user's \
+             answer to another: set it with `cookie_store` or `cookie_provider` on this builder",
+        )),
+    }
+}
+
+/// What a client adds to requests where no cache above it can see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hidden {
+    Fields,
+    Cookies,
+}
+
+/// What the client that has this `Debug` output adds. reqwest has no way to ask; a fresh builder says how nothing looks
+/// there.
+pub(crate) fn hidden(client: &str) -> Option<Hidden> {
     let fresh = format!("{:?}", reqwest::ClientBuilder::new());
     let none = fresh
         .find("default_headers: {")
         .and_then(|start| fresh.get(start..))
         .and_then(|from| from.split_inclusive('}').next());
     if none.is_some_and(|none| !client.contains(none)) {
-        return Err(Error::builder(
-            "default headers (or a user agent) are set on the wire, where the cache cannot see them and could serve \
-             one user's answer to another: set them with `default_headers` or `user_agent` on this builder",
-        ));
+        return Some(Hidden::Fields);
     }
-    if client.contains("cookie_store: true") {
-        return Err(Error::builder(
-            "a cookie store is set on the wire, where the cache cannot see its cookies and could serve one user's \
-             answer to another: set it with `cookie_store` or `cookie_provider` on this builder",
-        ));
-    }
-    Ok(())
+    client.contains("cookie_store: true").then_some(Hidden::Cookies)
 }

@@ -4,7 +4,7 @@ use super::select::{Chosen, Found, Missed, select};
 use super::wants::Wants;
 use super::{
     Ask, Before, Decision, Form, Forward, Freshness, Options, Reason, Reasons, RequestView, StoredView,
-    conditions, early, form, part,
+    conditions, early, form, names_another_host, part,
 };
 
 /// What a request gets before the origin is asked (RFC 9111 §4).
@@ -21,6 +21,12 @@ pub fn before(
         return past(Decision::Bypass(Ask::default()), Reason::Bypass, Forward::Bypass);
     }
     let wants = Wants::of(request);
+    if names_another_host(request.headers, request.url) {
+        if wants.only_if_cached {
+            return unsatisfiable(Reason::AnotherHost);
+        }
+        return past(Decision::Bypass(Ask::default()), Reason::AnotherHost, Forward::Bypass);
+    }
     if !options.methods.contains(request.method) {
         if wants.only_if_cached {
             return unsatisfiable(Reason::MethodNotCacheable);
@@ -70,7 +76,7 @@ fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: Syst
             return known(Decision::Serve { index, form }, reasons, None);
         }
         // A refresh asks for the whole; nobody did, of which a part is stored.
-        Usable::WhileRefreshed if !wants.only_if_cached && !is_part => {
+        Usable::WhileRefreshed if options.background_refresh && !wants.only_if_cached && !is_part => {
             let refresh = conditions::validating(request, index, view.head, true);
             let reasons = Reasons::one(Reason::StaleWhileRevalidate);
             return known(Decision::ServeStale { index, form, refresh }, reasons, None);

@@ -16,7 +16,11 @@ pub(super) fn is_due(
     freshness: &Freshness,
     now: SystemTime,
 ) -> bool {
-    let (Some(beta), Some(chance)) = (options.early_refresh, request.chance) else { return false };
+    let (Some(beta), Some(chance), true) =
+        (options.early_refresh, request.chance, options.background_refresh)
+    else {
+        return false;
+    };
     let fetch = super::age::since(head.responded_at, head.requested_at).as_secs_f64();
     // A chance of 1 is never early; 0, and what is no chance at all, is as early as can be.
     let early = fetch * f64::from(beta.max(0.0)) * -chance.clamp(f64::MIN_POSITIVE, 1.0).ln();

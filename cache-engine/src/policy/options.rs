@@ -47,6 +47,9 @@ pub struct Options {
     /// about β times the duration of a fetch before the end, sooner or later by chance, and by one process alone where
     /// the storage has leases. Default: none.
     pub early_refresh: Option<f32>,
+    /// Whether anything is refreshed in the background: `stale-while-revalidate` (RFC 5861 §3) and
+    /// [early refresh](Self::early_refresh). Without, what is stale is validated before it is served. Default: yes.
+    pub background_refresh: bool,
     /// The most that is taken off a lifetime, as a part of it from 0 to 1: how much differs from entry to entry, so that
     /// what was stored together does not expire together. Default: 0.
     pub ttl_jitter: f32,
@@ -109,6 +112,7 @@ impl Options {
             retention: 7 * DAY,
             stale_retention: HOUR,
             early_refresh: None,
+            background_refresh: true,
             ttl_jitter: 0.0,
             tenant_scoped: false,
             set_cookie: SetCookie::default(),
@@ -178,6 +182,13 @@ impl Options {
     #[must_use]
     pub fn early_refresh(mut self, beta: impl Into<Option<f32>>) -> Self {
         self.early_refresh = beta.into();
+        self
+    }
+
+    /// Sets [`Options::background_refresh`].
+    #[must_use]
+    pub fn background_refresh(mut self, allowed: bool) -> Self {
+        self.background_refresh = allowed;
         self
     }
 

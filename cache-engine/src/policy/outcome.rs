@@ -1,9 +1,10 @@
 use std::time::{Duration, SystemTime};
 
 use cache_api::Head;
+use http::StatusCode;
 use url::Url;
 
-use super::{Form, Freshness, Reason, Reasons};
+use super::{Ask, Form, Freshness, Reason, Reasons};
 
 /// What becomes of the origin's answer, and why.
 #[derive(Clone, Debug)]
@@ -19,6 +20,21 @@ pub struct After {
     pub invalidates: Vec<Url>,
     /// The freshness of what is stored or freshened, or of the stale response that is served.
     pub freshness: Option<Freshness>,
+}
+
+impl After {
+    /// The same for the answer to a redirect that was followed unseen: it says nothing of what is stored, even where
+    /// it meets the conditions that were sent along.
+    pub(crate) fn redirected(self, status: StatusCode, ask: &Ask) -> Self {
+        let is_cryptic = status == StatusCode::NOT_MODIFIED && !ask.conditions.is_empty();
+        Self {
+            outcome: if is_cryptic { Outcome::Refetch } else { Outcome::Pass },
+            reasons: Reason::UnseenRedirect.into(),
+            forget: Vec::new(),
+            invalidates: self.invalidates,
+            freshness: None,
+        }
+    }
 }
 
 /// What is to be done with an answer.

@@ -58,6 +58,8 @@ pub enum Reason {
     Bypass,
     /// What is stored cannot be read.
     Unreadable,
+    /// The request's `Host` is not its URL's, and the key would not tell its answers apart.
+    AnotherHost,
     /// The method is not one that is cached.
     MethodNotCacheable,
     /// The response is stored.
@@ -100,6 +102,8 @@ pub enum Reason {
     NoFreshness,
     /// The response is stale on arrival and could not be validated.
     NotReusable,
+    /// The response is that of a redirect which was followed below the cache.
+    UnseenRedirect,
 }
 
 /// The reasons of one decision: at most four, the deciding one first.
@@ -134,11 +138,13 @@ impl Reason {
             Self::RequestMinFresh => "RFC 9111 §5.2.1.3",
             Self::OnlyIfCached => "RFC 9111 §5.2.1.7",
             Self::OriginCondition | Self::CallersCondition => "RFC 9111 §4.3.2",
+            Self::AnotherHost => "RFC 9110 §7.2",
             Self::MethodNotCacheable
             | Self::StatusNotStored
             | Self::Stored
             | Self::NoFreshness
-            | Self::NotReusable => "RFC 9111 §3",
+            | Self::NotReusable
+            | Self::UnseenRedirect => "RFC 9111 §3",
             Self::PostReused => "RFC 9110 §9.3.3",
             Self::Validated | Self::NoMatchFor304 => "RFC 9111 §4.3.4",
             Self::HeadUpdate | Self::HeadMismatch => "RFC 9111 §4.3.5",
@@ -181,6 +187,7 @@ impl Reason {
             Self::Revalidate => "the caller asked for a validation",
             Self::Bypass => "the caller asked to bypass the cache",
             Self::Unreadable => "what is stored cannot be read",
+            Self::AnotherHost => "the request's Host is not its URL's",
             Self::MethodNotCacheable => "the method is not cached",
             Self::Stored => "the response is stored",
             Self::PostReused => "the answer to the POST says that it is one to a GET as well",
@@ -202,6 +209,7 @@ impl Reason {
             Self::VaryRedacted => "the response varies on a redacted field",
             Self::NoFreshness => "nothing says that the response can be stored",
             Self::NotReusable => "the response is stale on arrival and has no validator",
+            Self::UnseenRedirect => "the response is that of a redirect which the cache did not see",
         }
     }
 }

@@ -34,6 +34,16 @@ fn while_revalidate() {
     assert_eq!(decide(&private(), &req("GET"), &shared_age, 10), "ServeStale 0 Full StaleWhileRevalidate");
     assert_eq!(decide(&shared(), &req("GET"), &shared_age, 10), "Fetch Stale");
 
+    // Where nothing is refreshed in the background, it is validated first, and the caller's own Range is asked for.
+    let foreground = private().background_refresh(false);
+    for (request, now, expected) in [
+        ("GET", 9, "Serve 0 Full Fresh"),
+        ("GET", 10, stale),
+        ("GET | Cache-Control: max-stale", 10, "Serve 0 Full StaleAccepted"),
+    ] {
+        assert_eq!(decide(&foreground, &req(request), &[stored(swr)], now), expected, "{request} at {now}");
+    }
+
     let before =
         ask_before(&private(), &req("GET | Range: bytes=0-1 | If-None-Match: \"x\""), &[stored(swr)], 10);
     let mut sent = fields("Range: bytes=0-1 | If-None-Match: \"x\" | If-Range: \"x\" | Accept: a");

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod body;
+mod error;
+mod layer;
+mod network;
+mod service;
+mod target;
+
+pub use body::ResponseBody;
+pub use error::Error;
+pub use layer::CacheLayer;
+pub use service::{Cache, ResponseFuture};
+
+pub use cache_api::{self, KeyFn, Storage};
+pub use cache_engine::policy::{Controls, Fallback, Mode, Options};
+pub use cache_engine::{self, CacheInfo, EngineBuilder, Source, Tags, Tenant};
