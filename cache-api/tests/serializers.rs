@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use cache_api::{
-    BodyId, CacheKey, CborSerializer, Coded, Head, Namespace, Place, Selector, SelectorDigest, Serializer, SetBy,
-    Terms, VariantId,
+    BodyId, CacheKey, CborSerializer, Coded, Head, Namespace, Place, Selector, SelectorDigest, Serializer,
+    SetBy, Terms, VariantId,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use proptest::prelude::*;
@@ -49,27 +49,28 @@ fn head() -> impl Strategy<Value = Head> {
     let digest = prop::option::of(any::<[u8; 16]>().prop_map(SelectorDigest));
     let selector = (field(), digest).prop_map(|((name, _), value)| Selector { name, value });
     let by = prop::sample::select(vec![SetBy::Request, SetBy::Rule, SetBy::Client]);
-    let terms = (by, prop::option::of(time.clone()), any::<bool>()).prop_map(|(by, until, overrides)| {
-        Terms::new(by).with_fresh_until(until).with_overrides(overrides)
-    });
+    let terms = (by, prop::option::of(time.clone()), any::<bool>())
+        .prop_map(|(by, until, overrides)| Terms::new(by).with_fresh_until(until).with_overrides(overrides));
     (
         (method, "\\PC{0,40}", 100_u16..1000, version, time.clone(), time),
         prop::collection::vec(field(), 0..20),
         prop::collection::vec(selector, 0..4),
         prop::option::of(terms),
     )
-        .prop_map(|((method, url, status, version, requested_at, responded_at), fields, selectors, terms)| {
-            let mut headers = HeaderMap::new();
-            for (name, value) in fields {
-                headers.append(name, value);
-            }
-            let status = StatusCode::from_u16(status).unwrap();
-            let mut head = Head::new(method, url, status, headers, requested_at, responded_at);
-            head.version = version;
-            head.selectors = selectors;
-            head.terms = terms;
-            head
-        })
+        .prop_map(
+            |((method, url, status, version, requested_at, responded_at), fields, selectors, terms)| {
+                let mut headers = HeaderMap::new();
+                for (name, value) in fields {
+                    headers.append(name, value);
+                }
+                let status = StatusCode::from_u16(status).unwrap();
+                let mut head = Head::new(method, url, status, headers, requested_at, responded_at);
+                head.version = version;
+                head.selectors = selectors;
+                head.terms = terms;
+                head
+            },
+        )
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
