@@ -1,6 +1,6 @@
 use std::{fmt, pin::pin, sync::Arc, time::SystemTime};
 
-use cache_api::{CacheKey, ErrorKind, KeyFn, KeyRequest, Keyed, Storage, TagDigest, Use};
+use cache_api::{CacheKey, DefaultKey, ErrorKind, KeyFn, KeyRequest, Keyed, Storage, TagDigest, Use};
 use futures_util::{FutureExt, future::poll_immediate};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -20,6 +20,7 @@ use crate::{
     network::{Network, Request},
     policy::{self, Ask, Before, Decision, Options, RequestView},
     queue::{Queue, Turn, Wanted},
+    sets::Sets,
     settings::Settings,
     store::Store,
     uses::Uses,
@@ -34,10 +35,10 @@ pub(crate) struct Inner<N: Network> {
     pub(crate) network: N,
     pub(crate) store: Option<Store>,
     key: Arc<dyn KeyFn>,
+    /// Makes the keys of requests that name their own.
+    named: DefaultKey,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) options: Options,
-    /// The same for a request on behalf of a tenant: nothing that makes a response more or less fresh.
-    scoped: Options,
+    pub(crate) sets: Sets,
     memo: Memo,
     pub(crate) settings: Settings,
     lookups: Lookups<Found>,
@@ -72,19 +73,19 @@ impl<N: Network> Engine<N> {
     pub(crate) fn new(
         network: N,
         store: Option<Store>,
-        key: Arc<dyn KeyFn>,
+        keys: (Arc<dyn KeyFn>, DefaultKey),
         clock: Arc<dyn Clock>,
-        options: Options,
+        sets: Sets,
         settings: Settings,
     ) -> Self {
-        let scoped = options.clone().tenant_scoped(true);
+        let (key, named) = keys;
         Self(Arc::new(Inner {
             network,
             store,
             key,
+            named,
             clock,
-            options,
-            scoped,
+            sets,
             memo: Memo::new(),
             settings,
             lookups: Lookups::default(),
@@ -101,9 +102,25 @@ impl<N: Network> Engine<N> {
     ///
     /// # Errors
     /// [`Error::Network`] when the origin could not be reached and nothing stored may stand in for it.
-    /// [`Error::Storage`] when the storage failed and the engine is set to fail closed.
+    /// [`Error::Storage`] when the storage failed and the engine is set to fail closed. [`Error::Setting`] when the
+    /// request's controls contradict each other.
     // What a hit does not come to is in a box of its own: a future is moved whole, however little of it is used.
-    pub async fn handle(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
+    pub async fn handle(
+        &self,
+        mut request: Request<N::Body>,
+    ) -> Result<Answered<N::Response>, Error<N::Error>> {
+        let inner = &self.0;
+        request.controls.check().map_err(Error::Setting)?;
+        let Some(rule) = inner.sets.find(&request.url) else {
+            return self.answer(request).await;
+        };
+        request.rule = Some(rule);
+        let mut answered = Box::pin(self.answer(request)).await?;
+        answered.info.rule = inner.sets.name(rule).cloned();
+        Ok(answered)
+    }
+
+    async fn answer(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
         let Some(store) = inner.open_store() else {
             return Box::pin(inner.past(None, request)).await;
@@ -111,7 +128,7 @@ impl<N: Network> Engine<N> {
         let Some(key) = inner.key_of(store, &request).await else {
             return Box::pin(inner.past(Some(store), request)).await;
         };
-        if request.controls.bypass || !inner.options.methods.contains(&request.method) {
+        if request.controls.bypass || !inner.options(&request).methods.contains(&request.method) {
             return Box::pin(inner.past(Some(store), request)).await;
         }
         Inner::cached(inner, store, request, key).await
@@ -177,10 +194,10 @@ impl<N: Network> Engine<N> {
         &self.0.network
     }
 
-    /// The settings of the policy.
+    /// The settings of the policy, for requests that match no rule.
     #[must_use]
     pub fn options(&self) -> &Options {
-        &self.0.options
+        self.0.sets.client()
     }
 
     /// The clock.
@@ -201,7 +218,7 @@ impl<N: Network> Inner<N> {
     }
 
     pub(crate) fn options(&self, request: &Request<N::Body>) -> &Options {
-        if request.tenant.is_some() { &self.scoped } else { &self.options }
+        self.sets.of(request)
     }
 
     /// The request's key; `None` where it goes past the cache.
@@ -214,6 +231,9 @@ impl<N: Network> Inner<N> {
             KeyRequest::new(&request.method, &request.url, &request.headers, store.storage.namespace());
         keyed.body = body;
         keyed.tenant = request.tenant.as_deref();
+        if let Some(name) = &request.key {
+            return Some(self.named.named(name, &keyed));
+        }
         self.ask_key(&keyed).await
     }
 
@@ -361,7 +381,7 @@ impl<N: Network> Inner<N> {
 
     /// The stored responses as the policy sees them, each judged once.
     pub(crate) fn views<'a>(&self, found: &'a Found) -> Views<'a> {
-        found.views(|head| self.memo.freshness(head, &self.options))
+        found.views(|head| self.memo.freshness(head, self.sets.client()))
     }
 
     /// Notes that an entry was served, for a storage that evicts what is not used.
@@ -390,7 +410,7 @@ impl<N: Network> Inner<N> {
         if names.is_empty() {
             return [0; 16];
         }
-        policy::selectors(&names, &view(request, key), &self.options)
+        policy::selectors(&names, &view(request, key), self.sets.client())
             .map_or([0; 16], |selectors| policy::variant_digest(&selectors))
     }
 }

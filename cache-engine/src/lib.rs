@@ -21,6 +21,7 @@ mod past;
 mod pipe;
 mod queue;
 mod resume;
+mod sets;
 mod settings;
 mod sink;
 mod stale;

@@ -25,7 +25,7 @@ impl<N: Network> Inner<N> {
         store: Option<&Store>,
         mut request: Request<N::Body>,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
-        request.controls.bypass |= self.options.methods.contains(&request.method);
+        request.controls.bypass |= self.options(&request).methods.contains(&request.method);
         let parts = request.clone_head();
         let key = match store {
             Some(store) => self.key_as_get(store, &parts).await,
@@ -66,8 +66,8 @@ impl<N: Network> Inner<N> {
 
     /// The key under which the answer to a POST would be stored.
     async fn key_as_get(&self, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
-        let reused = self.options.reuse_posts && request.method == Method::POST && !request.controls.bypass;
-        if !reused {
+        let reused = self.options(request).reuse_posts && request.method == Method::POST;
+        if !reused || request.controls.bypass || request.key.is_some() {
             return None;
         }
         let mut keyed =
