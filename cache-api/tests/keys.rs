@@ -52,6 +52,28 @@ fn golden_vectors() {
 }
 
 #[test]
+fn golden_vectors_of_names() {
+    let (url, other) = ("https://example.com/a", Url::parse("http://other.test/").unwrap());
+    let (namespace, mut headers) = (Namespace::default(), HeaderMap::new());
+    let get = |url: &Url| {
+        DefaultKey::new()
+            .named("products", &KeyRequest::new(&Method::GET, url, &HeaderMap::new(), &namespace))
+    };
+    let url = Url::parse(url).unwrap();
+    assert_eq!(get(&url).to_string(), "927b45dc12e37de98b06203ca14e2aaf70c85257146e0880a23d5ac2f4d7be00");
+    assert_eq!(get(&other), get(&url), "the URL does not count");
+    headers.insert(header::AUTHORIZATION, HeaderValue::from_static("a"));
+    let mut post = KeyRequest::new(&Method::POST, &url, &headers, &namespace);
+    (post.tenant, post.body) = (Some("acme"), Some(b"{}"));
+    let named = DefaultKey::new().with_headers([header::AUTHORIZATION]).named("products", &post);
+    assert_eq!(named.to_string(), "6426d071fd25a4116ad1a3978833005535713f926ee935a86724e5135271dc4f");
+    // A name that reads like a URL is none.
+    let like = DefaultKey::new()
+        .named(url.as_str(), &KeyRequest::new(&Method::GET, &url, &HeaderMap::new(), &namespace));
+    assert_ne!(like, key(Method::GET, url.as_str(), None, &[], None));
+}
+
+#[test]
 fn what_counts_and_what_does_not() {
     let base = || key(Method::GET, "http://h/p?a=1&b=2", None, &[], None);
     let accept = |value| key(Method::GET, "http://h/p?a=1&b=2", None, &[(header::ACCEPT, value)], None);

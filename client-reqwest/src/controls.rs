@@ -11,6 +11,7 @@ pub(crate) struct Steering {
     pub(crate) controls: Option<Controls>,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) key: Option<Arc<str>>,
 }
 
 #[derive(Clone)]
@@ -19,9 +20,12 @@ struct Tenant(Arc<str>);
 #[derive(Clone)]
 struct Tags(Vec<Arc<str>>);
 
+#[derive(Clone)]
+struct OwnKey(Arc<str>);
+
 impl Steering {
     pub(crate) fn is_default(&self) -> bool {
-        self.controls.is_none() && self.tenant.is_none() && self.tags.is_empty()
+        self.controls.is_none() && self.tenant.is_none() && self.tags.is_empty() && self.key.is_none()
     }
 
     /// This, and where it says nothing, the other.
@@ -30,6 +34,7 @@ impl Steering {
             controls: self.controls.or(other.controls),
             tenant: self.tenant.or(other.tenant),
             tags: if self.tags.is_empty() { other.tags } else { self.tags },
+            key: self.key.or(other.key),
         }
     }
 
@@ -44,6 +49,9 @@ impl Steering {
         if !self.tags.is_empty() {
             extensions.insert(Tags(self.tags));
         }
+        if let Some(key) = self.key {
+            extensions.insert(OwnKey(key));
+        }
     }
 
     pub(crate) fn take_from(extensions: &mut Extensions) -> Self {
@@ -51,6 +59,7 @@ impl Steering {
             controls: extensions.remove(),
             tenant: extensions.remove::<Tenant>().map(|Tenant(tenant)| tenant),
             tags: extensions.remove::<Tags>().map(|Tags(tags)| tags).unwrap_or_default(),
+            key: extensions.remove::<OwnKey>().map(|OwnKey(key)| key),
         }
     }
 }

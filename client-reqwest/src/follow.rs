@@ -88,6 +88,10 @@ impl Follow {
         request.controls = journey.steering.controls.unwrap_or_default();
         request.tenant = journey.steering.tenant.clone();
         request.tags.clone_from(&journey.steering.tags);
+        // A key is one resource's: where a redirect leads is another.
+        if previous.is_none() {
+            request.key = journey.steering.key.clone();
+        }
         request.extensions = journey.extensions.clone();
         request
     }

@@ -33,7 +33,10 @@ pub use response::ResponseExt;
 pub use storage::{StorageBuilder, storage_from_url};
 
 pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
-pub use cache_engine::policy::{Fallback, Forward, Mode, Options, Reason, Reasons, SetCookie};
+pub use cache_engine::policy::{
+    Expiry, ExpiryMode, Fallback, Forward, InvalidSetting, Mode, Options, Precedence, Reason, Reasons, Rule,
+    SetCookie, Setting,
+};
 pub use cache_engine::{self, CacheInfo, Clock, Explanation, Source, SystemClock};
 
 #[cfg(feature = "dynamodb")]

@@ -29,6 +29,7 @@ pub struct Controls {
     pub force_cache: bool,
     /// How long the answer is fresh, for all who get it out of the store; where the order of
     /// [precedence](Options::precedence) lets the request say it.
+    /// What the origin answers later, to a request that says nothing of it, is dated anew.
     pub expiry: Option<Expiry>,
     /// The answer is stored although its header fields forbid it, as with [`Options::always_cache`].
     pub always_cache: bool,

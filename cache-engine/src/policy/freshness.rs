@@ -170,7 +170,10 @@ impl Freshness {
     #[must_use]
     pub fn keep_until(&self, options: &Options) -> SystemTime {
         let windows = if self.may_be_stale() {
-            let kept = if self.lifetime.is_zero() { Duration::ZERO } else { options.stale_retention };
+            // What a setting makes stale at once was never fresh either, whatever age it came with.
+            let set = matches!(self.source, Source::Setting(_));
+            let never = self.lifetime.is_zero() || (set && self.lifetime <= self.initial_age);
+            let kept = if never { Duration::ZERO } else { options.stale_retention };
             let error = self.stale_if_error.max(options.stale_if_error).unwrap_or_default();
             kept.max(error).max(self.stale_while_revalidate.unwrap_or_default())
         } else {

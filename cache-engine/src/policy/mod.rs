@@ -4,6 +4,9 @@
 //! asked; [`after`] decides what becomes of the origin's answer, and [`on_error`] of its absence. Each decision
 //! carries the [`Reason`]s that led to it, so that nothing is worked out again for display.
 //!
+//! Settings come in where a response is stored: the first in the order of [`Precedence`] that says how long it is fresh
+//! decides, and that is kept with it ([`cache_api::Terms`]). [`Rules`] say it for some URLs.
+//!
 //! ```text
 //! before ──► Serve | ServeEarly | ServeStale | Unsatisfiable answered without waiting for the origin
 //!        └─► Revalidate | Fetch | Bypass ──► (network) ──► after    ──► Store | Freshen | Refetch | Pass | ServeStale

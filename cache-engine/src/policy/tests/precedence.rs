@@ -179,6 +179,8 @@ fn expiries() {
         (Expiry::At(at(-1)), "200 | ETag: \"a\"", Ok("Revalidate Stale inm=\"a\"")),
         (Expiry::AtOnce, "200 | ETag: \"a\" | Cache-Control: max-age=5000", Ok("Revalidate Stale inm=\"a\"")),
         (Expiry::AtOnce, "200 | Cache-Control: max-age=5000", Err("Pass NotReusable")),
+        (Expiry::AtOnce, "200 | Age: 30", Err("Pass NotReusable")),
+        (Expiry::after_secs(1001), "200 | Age: 30", Ok("Serve 0 Full Fresh")),
         (Expiry::DoNotStore, "200 | Cache-Control: max-age=5000", Err("Pass NotStored(Request)")),
         (Expiry::DoNotStore, "500 | Cache-Control: max-age=5000", Err("Pass NotStored(Request)")),
     ];
