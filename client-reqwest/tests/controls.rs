@@ -46,7 +46,7 @@ async fn nothing_that_steers_the_cache_reaches_the_wire() {
         ("no_store", RequestBuilder::no_store),
         ("reload", RequestBuilder::reload),
         ("bypass", RequestBuilder::bypass),
-        ("built", |request| request.expiry(Expiry::Never).cache_key("steering").tag("steering")),
+        ("built", |request| request.expiry(Expiry::Never).cache_key("steering too").tag("steering")),
     ];
     let mut plain = None;
     for (name, change) in ways {
