@@ -43,7 +43,7 @@ fn golden_vectors() {
             "a93c6a19f53f87de09774d26f295fdf52cb477c7535c74066c39497521832112",
         ),
         (
-            key(Method::POST, url, None, &[], Some(b"{}")),
+            key(Method::POST, url, None, &[], Some(&b"{}"[..])),
             "ce93fbc91efe7a93677b81362bcf8b34f910785102ebaed300fda4e5276c9e75",
         ),
     ] {
@@ -64,7 +64,7 @@ fn golden_vectors_of_names() {
     assert_eq!(get(&other), get(&url), "the URL does not count");
     headers.insert(header::AUTHORIZATION, HeaderValue::from_static("a"));
     let mut post = KeyRequest::new(&Method::POST, &url, &headers, &namespace);
-    (post.tenant, post.body) = (Some("acme"), Some(b"{}"));
+    (post.tenant, post.body) = (Some("acme"), Some(&b"{}"[..]));
     let named = DefaultKey::new().with_headers([header::AUTHORIZATION]).named("products", &post);
     assert_eq!(named.to_string(), "6426d071fd25a4116ad1a3978833005535713f926ee935a86724e5135271dc4f");
     // A name that reads like a URL is none.

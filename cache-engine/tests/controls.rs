@@ -1,5 +1,7 @@
 //! Settings through the engine: rules, keys and expiries of a request's own, and what is said of them.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics where it fails")]
+
 mod support;
 
 use std::sync::Arc;
