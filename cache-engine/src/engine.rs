@@ -18,7 +18,7 @@ use crate::{
     memo::Memo,
     misses::Misses,
     network::{Network, Request},
-    policy::{self, Ask, Before, Decision, Options, RequestView},
+    policy::{self, Ask, Decision, Options, Reasons, RequestView},
     queue::{Queue, Turn, Wanted},
     sets::Sets,
     settings::Settings,
@@ -111,17 +111,7 @@ impl<N: Network> Engine<N> {
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
         request.controls.check().map_err(Error::Setting)?;
-        let Some(rule) = inner.sets.find(&request.url) else {
-            return self.answer(request).await;
-        };
-        request.rule = Some(rule);
-        let mut answered = Box::pin(self.answer(request)).await?;
-        answered.info.rule = inner.sets.name(rule).cloned();
-        Ok(answered)
-    }
-
-    async fn answer(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
-        let inner = &self.0;
+        request.rule = inner.sets.find(&request.url);
         let Some(store) = inner.open_store() else {
             return Box::pin(inner.past(None, request)).await;
         };
@@ -221,6 +211,13 @@ impl<N: Network> Inner<N> {
         self.sets.of(request)
     }
 
+    /// What is told of an answer to that request.
+    pub(crate) fn info(&self, request: &Request<N::Body>, source: Source, reasons: Reasons) -> CacheInfo {
+        let mut info = CacheInfo::new(source, reasons);
+        info.rule = request.rule.and_then(|rule| self.sets.name(rule)).cloned();
+        info
+    }
+
     /// The request's key; `None` where it goes past the cache.
     pub(crate) async fn key_of(&self, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
         let body = match &request.body {
@@ -276,7 +273,10 @@ impl<N: Network> Inner<N> {
                 Decision::Serve { index, form } => (*index, *form, None),
                 Decision::ServeEarly { index, form, refresh }
                 | Decision::ServeStale { index, form, refresh } => (*index, *form, Some(refresh)),
-                Decision::Unsatisfiable => return Ok(unsatisfiable(&before, Some(key))),
+                Decision::Unsatisfiable => {
+                    let info = self.info(&request, Source::Nowhere, before.reasons);
+                    return Ok(unsatisfiable(info, Some(key)));
+                }
                 Decision::Revalidate(ask) | Decision::Fetch(ask) | Decision::Bypass(ask) => {
                     let ask = ask.clone();
                     let wanted = Wanted {
@@ -315,7 +315,7 @@ impl<N: Network> Inner<N> {
             match served {
                 Ok(response) => {
                     self.note_use(store, key, &found, index, now);
-                    let mut info = CacheInfo::new(source, before.reasons);
+                    let mut info = self.info(&request, source, before.reasons);
                     info.collapsed = queue.collapsed;
                     info.ttl = before.ttl;
                     return Ok(answered(response, info.about(key, &found, index), age));
@@ -429,12 +429,11 @@ pub(crate) fn answered<R>(
     Answered { answer: Answer::Cached(response), info }
 }
 
-pub(crate) fn unsatisfiable<R>(before: &Before, key: Option<CacheKey>) -> Answered<R> {
+pub(crate) fn unsatisfiable<R>(mut info: CacheInfo, key: Option<CacheKey>) -> Answered<R> {
     let served = policy::unsatisfiable();
     let mut response = Response::new(Body::bytes(bytes::Bytes::new()));
     *response.status_mut() = served.status;
     *response.headers_mut() = served.headers;
-    let mut info = CacheInfo::new(Source::Nowhere, before.reasons);
     info.key = key;
     Answered { answer: Answer::Cached(response), info }
 }

@@ -325,7 +325,8 @@ impl<N: Network> Expedition<N> {
 
     fn info(&self, source: Source, after: &After) -> CacheInfo {
         let now = self.inner.clock.now();
-        let info = CacheInfo::new(source, after.reasons).with_freshness(after.freshness.as_ref(), now);
+        let info = self.inner.info(&self.request, source, after.reasons);
+        let info = info.with_freshness(after.freshness.as_ref(), now);
         let mut info = info.forwarded(&self.before);
         info.key = Some(self.key);
         info.created = Some(now);

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     expedition::Expedition,
     found::Found,
-    info::{CacheInfo, Source},
+    info::Source,
     network::{Network, Request},
     policy::{self, Ask, Decision, Outcome, ResponseView},
     store::Store,
@@ -38,7 +38,7 @@ impl<N: Network> Inner<N> {
         let before = policy::before(options, &view, &[], self.clock.now());
         // RFC 9111 §5.2.1.7: who wants the store alone wants no request, of whatever method.
         if store.is_some() && matches!(before.decision, Decision::Unsatisfiable) {
-            return Ok(unsatisfiable(&before, None));
+            return Ok(unsatisfiable(self.info(&parts, Source::Nowhere, before.reasons), None));
         }
         let requested_at = self.clock.now();
         let response = self.network.send(request).await.map_err(|error| Error::Network(Arc::new(error)))?;
@@ -60,7 +60,7 @@ impl<N: Network> Inner<N> {
                 return expedition.bring_home(response, &after);
             }
         }
-        let info = CacheInfo::new(Source::Origin, before.reasons).forwarded(&before);
+        let info = self.info(&parts, Source::Origin, before.reasons).forwarded(&before);
         Ok(Answered { answer: Answer::Wire(response), info })
     }
 
