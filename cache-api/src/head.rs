@@ -2,6 +2,8 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, Method, StatusCode, Version};
 
+use crate::Terms;
+
 /// What is kept of a response beside its body, and of the request that brought it.
 ///
 /// The header fields are those received, less the hop-by-hop ones; their order within a name, their bytes
@@ -25,6 +27,8 @@ pub struct Head {
     pub requested_at: SystemTime,
     /// When that response's head arrived.
     pub responded_at: SystemTime,
+    /// What a setting said of it in place of its header fields; `None` where none did.
+    pub terms: Option<Terms>,
 }
 
 impl Head {
@@ -47,6 +51,7 @@ impl Head {
             selectors: Vec::new(),
             requested_at,
             responded_at,
+            terms: None,
         }
     }
 }

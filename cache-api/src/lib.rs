@@ -15,6 +15,7 @@ mod parameters;
 mod record;
 mod serializer;
 mod storage;
+mod terms;
 
 pub use ability::{
     Abilities, Acquired, Filter, Found, FoundStream, Lease, Leases, Listing, Outcome, Swept, Tags, Totals,
@@ -39,3 +40,4 @@ pub use record::{Applied, Record};
 pub use serializer::JsonSerializer;
 pub use serializer::{CborSerializer, Codec, Envelope, Part, Place, Serializer};
 pub use storage::{BodyWriter, Committed, Limits, Refusal, Storage};
+pub use terms::{SetBy, Terms};

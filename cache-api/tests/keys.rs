@@ -43,12 +43,34 @@ fn golden_vectors() {
             "a93c6a19f53f87de09774d26f295fdf52cb477c7535c74066c39497521832112",
         ),
         (
-            key(Method::POST, url, None, &[], Some(b"{}")),
+            key(Method::POST, url, None, &[], Some(&b"{}"[..])),
             "ce93fbc91efe7a93677b81362bcf8b34f910785102ebaed300fda4e5276c9e75",
         ),
     ] {
         assert_eq!(key.to_string(), want);
     }
+}
+
+#[test]
+fn golden_vectors_of_names() {
+    let (url, other) = ("https://example.com/a", Url::parse("http://other.test/").unwrap());
+    let (namespace, mut headers) = (Namespace::default(), HeaderMap::new());
+    let get = |url: &Url| {
+        DefaultKey::new()
+            .named("products", &KeyRequest::new(&Method::GET, url, &HeaderMap::new(), &namespace))
+    };
+    let url = Url::parse(url).unwrap();
+    assert_eq!(get(&url).to_string(), "927b45dc12e37de98b06203ca14e2aaf70c85257146e0880a23d5ac2f4d7be00");
+    assert_eq!(get(&other), get(&url), "the URL does not count");
+    headers.insert(header::AUTHORIZATION, HeaderValue::from_static("a"));
+    let mut post = KeyRequest::new(&Method::POST, &url, &headers, &namespace);
+    (post.tenant, post.body) = (Some("acme"), Some(&b"{}"[..]));
+    let named = DefaultKey::new().with_headers([header::AUTHORIZATION]).named("products", &post);
+    assert_eq!(named.to_string(), "6426d071fd25a4116ad1a3978833005535713f926ee935a86724e5135271dc4f");
+    // A name that reads like a URL is none.
+    let like = DefaultKey::new()
+        .named(url.as_str(), &KeyRequest::new(&Method::GET, &url, &HeaderMap::new(), &namespace));
+    assert_ne!(like, key(Method::GET, url.as_str(), None, &[], None));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use cache_api::{
     BodyId, CacheKey, CborSerializer, Coded, Head, Namespace, Place, Selector, SelectorDigest, Serializer,
-    VariantId,
+    SetBy, Terms, VariantId,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use proptest::prelude::*;
@@ -48,22 +48,29 @@ fn head() -> impl Strategy<Value = Head> {
     ]);
     let digest = prop::option::of(any::<[u8; 16]>().prop_map(SelectorDigest));
     let selector = (field(), digest).prop_map(|((name, _), value)| Selector { name, value });
+    let by = prop::sample::select(vec![SetBy::Request, SetBy::Rule, SetBy::Client]);
+    let terms = (by, prop::option::of(time.clone()), any::<bool>())
+        .prop_map(|(by, until, overrides)| Terms::new(by).with_fresh_until(until).with_overrides(overrides));
     (
         (method, "\\PC{0,40}", 100_u16..1000, version, time.clone(), time),
         prop::collection::vec(field(), 0..20),
         prop::collection::vec(selector, 0..4),
+        prop::option::of(terms),
     )
-        .prop_map(|((method, url, status, version, requested_at, responded_at), fields, selectors)| {
-            let mut headers = HeaderMap::new();
-            for (name, value) in fields {
-                headers.append(name, value);
-            }
-            let status = StatusCode::from_u16(status).unwrap();
-            let mut head = Head::new(method, url, status, headers, requested_at, responded_at);
-            head.version = version;
-            head.selectors = selectors;
-            head
-        })
+        .prop_map(
+            |((method, url, status, version, requested_at, responded_at), fields, selectors, terms)| {
+                let mut headers = HeaderMap::new();
+                for (name, value) in fields {
+                    headers.append(name, value);
+                }
+                let status = StatusCode::from_u16(status).unwrap();
+                let mut head = Head::new(method, url, status, headers, requested_at, responded_at);
+                head.version = version;
+                head.selectors = selectors;
+                head.terms = terms;
+                head
+            },
+        )
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -131,6 +138,12 @@ async fn golden_head() {
         hex,
         "48430101000000001dfa74838eb250278818c80b6347455469687474703a2f2f682f1b000000e8d4a510001b000000e8d4a510004f010004000300000065746167227822581906006163636570740107070707070707070707070707070707"
     );
+    // What has no terms is written as before there were any; terms are one element more.
+    let plain = bytes.len();
+    head.terms = Some(Terms::new(SetBy::Rule).with_overrides(true).with_fresh_until(Some(time)));
+    let bytes = CborSerializer::new().encode_head(&place(), &head).await.unwrap();
+    let hex: String = bytes.iter().skip(plain).map(|b| format!("{b:02x}")).collect();
+    assert_eq!(hex, "8302f51b000000e8d4a51000");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use std::{fmt, pin::pin, sync::Arc, time::SystemTime};
 
-use cache_api::{CacheKey, ErrorKind, KeyFn, KeyRequest, Keyed, Storage, TagDigest, Use};
+use cache_api::{CacheKey, DefaultKey, ErrorKind, KeyFn, KeyRequest, Keyed, Storage, TagDigest, Use};
 use futures_util::{FutureExt, future::poll_immediate};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,8 +18,9 @@ use crate::{
     memo::Memo,
     misses::Misses,
     network::{Network, Request},
-    policy::{self, Ask, Before, Decision, Options, RequestView},
+    policy::{self, Ask, Decision, Options, Reasons, RequestView},
     queue::{Queue, Turn, Wanted},
+    sets::Sets,
     settings::Settings,
     store::Store,
     uses::Uses,
@@ -34,10 +35,10 @@ pub(crate) struct Inner<N: Network> {
     pub(crate) network: N,
     pub(crate) store: Option<Store>,
     key: Arc<dyn KeyFn>,
+    /// Makes the keys of requests that name their own.
+    named: DefaultKey,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) options: Options,
-    /// The same for a request on behalf of a tenant: nothing that makes a response more or less fresh.
-    scoped: Options,
+    pub(crate) sets: Sets,
     memo: Memo,
     pub(crate) settings: Settings,
     lookups: Lookups<Found>,
@@ -72,19 +73,19 @@ impl<N: Network> Engine<N> {
     pub(crate) fn new(
         network: N,
         store: Option<Store>,
-        key: Arc<dyn KeyFn>,
+        keys: (Arc<dyn KeyFn>, DefaultKey),
         clock: Arc<dyn Clock>,
-        options: Options,
+        sets: Sets,
         settings: Settings,
     ) -> Self {
-        let scoped = options.clone().tenant_scoped(true);
+        let (key, named) = keys;
         Self(Arc::new(Inner {
             network,
             store,
             key,
+            named,
             clock,
-            options,
-            scoped,
+            sets,
             memo: Memo::new(),
             settings,
             lookups: Lookups::default(),
@@ -101,10 +102,16 @@ impl<N: Network> Engine<N> {
     ///
     /// # Errors
     /// [`Error::Network`] when the origin could not be reached and nothing stored may stand in for it.
-    /// [`Error::Storage`] when the storage failed and the engine is set to fail closed.
+    /// [`Error::Storage`] when the storage failed and the engine is set to fail closed. [`Error::Setting`] when the
+    /// request's controls contradict each other.
     // What a hit does not come to is in a box of its own: a future is moved whole, however little of it is used.
-    pub async fn handle(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
+    pub async fn handle(
+        &self,
+        mut request: Request<N::Body>,
+    ) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
+        request.controls.check().map_err(Error::Setting)?;
+        request.rule = inner.sets.find(&request.url);
         let Some(store) = inner.open_store() else {
             return Box::pin(inner.past(None, request)).await;
         };
@@ -112,7 +119,7 @@ impl<N: Network> Engine<N> {
             return Box::pin(inner.past(Some(store), request)).await;
         };
         if request.controls.bypass
-            || !inner.options.methods.contains(&request.method)
+            || !inner.options(&request).methods.contains(&request.method)
             || policy::names_another_host(&request.headers, &request.url)
         {
             return Box::pin(inner.past(Some(store), request)).await;
@@ -180,10 +187,10 @@ impl<N: Network> Engine<N> {
         &self.0.network
     }
 
-    /// The settings of the policy.
+    /// The settings of the policy, for requests that match no rule.
     #[must_use]
     pub fn options(&self) -> &Options {
-        &self.0.options
+        self.0.sets.client()
     }
 
     /// The clock.
@@ -204,7 +211,14 @@ impl<N: Network> Inner<N> {
     }
 
     pub(crate) fn options(&self, request: &Request<N::Body>) -> &Options {
-        if request.tenant.is_some() { &self.scoped } else { &self.options }
+        self.sets.of(request)
+    }
+
+    /// What is told of an answer to that request.
+    pub(crate) fn info(&self, request: &Request<N::Body>, source: Source, reasons: Reasons) -> CacheInfo {
+        let mut info = CacheInfo::new(source, reasons);
+        info.rule = request.rule.and_then(|rule| self.sets.name(rule)).cloned();
+        info
     }
 
     /// The request's key; `None` where it goes past the cache.
@@ -217,6 +231,9 @@ impl<N: Network> Inner<N> {
             KeyRequest::new(&request.method, &request.url, &request.headers, store.storage.namespace());
         keyed.body = body;
         keyed.tenant = request.tenant.as_deref();
+        if let Some(name) = &request.key {
+            return Some(self.named.named(name, &keyed));
+        }
         self.ask_key(&keyed).await
     }
 
@@ -259,7 +276,10 @@ impl<N: Network> Inner<N> {
                 Decision::Serve { index, form } => (*index, *form, None),
                 Decision::ServeEarly { index, form, refresh }
                 | Decision::ServeStale { index, form, refresh } => (*index, *form, Some(refresh)),
-                Decision::Unsatisfiable => return Ok(unsatisfiable(&before, Some(key))),
+                Decision::Unsatisfiable => {
+                    let info = self.info(&request, Source::Nowhere, before.reasons);
+                    return Ok(unsatisfiable(info, Some(key)));
+                }
                 Decision::Revalidate(ask) | Decision::Fetch(ask) | Decision::Bypass(ask) => {
                     let ask = ask.clone();
                     let wanted = Wanted {
@@ -298,7 +318,7 @@ impl<N: Network> Inner<N> {
             match served {
                 Ok(response) => {
                     self.note_use(store, key, &found, index, now);
-                    let mut info = CacheInfo::new(source, before.reasons);
+                    let mut info = self.info(&request, source, before.reasons);
                     info.collapsed = queue.collapsed;
                     info.ttl = before.ttl;
                     return Ok(answered(response, info.about(key, &found, index), age));
@@ -364,7 +384,7 @@ impl<N: Network> Inner<N> {
 
     /// The stored responses as the policy sees them, each judged once.
     pub(crate) fn views<'a>(&self, found: &'a Found) -> Views<'a> {
-        found.views(|head| self.memo.freshness(head, &self.options))
+        found.views(|head| self.memo.freshness(head, self.sets.client()))
     }
 
     /// Notes that an entry was served, for a storage that evicts what is not used.
@@ -393,7 +413,7 @@ impl<N: Network> Inner<N> {
         if names.is_empty() {
             return [0; 16];
         }
-        policy::selectors(&names, &view(request, key), &self.options)
+        policy::selectors(&names, &view(request, key), self.sets.client())
             .map_or([0; 16], |selectors| policy::variant_digest(&selectors))
     }
 }
@@ -412,12 +432,11 @@ pub(crate) fn answered<R>(
     Answered { answer: Answer::Cached(response), info }
 }
 
-pub(crate) fn unsatisfiable<R>(before: &Before, key: Option<CacheKey>) -> Answered<R> {
+pub(crate) fn unsatisfiable<R>(mut info: CacheInfo, key: Option<CacheKey>) -> Answered<R> {
     let served = policy::unsatisfiable();
     let mut response = Response::new(Body::bytes(bytes::Bytes::new()));
     *response.status_mut() = served.status;
     *response.headers_mut() = served.headers;
-    let mut info = CacheInfo::new(Source::Nowhere, before.reasons);
     info.key = key;
     Answered { answer: Answer::Cached(response), info }
 }

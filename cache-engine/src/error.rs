@@ -1,5 +1,7 @@
 use std::{error::Error as StdError, fmt, sync::Arc};
 
+use crate::policy::InvalidSetting;
+
 /// Why a request has no answer.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -10,6 +12,8 @@ pub enum Error<E> {
     Storage(cache_api::Error),
     /// The fetch was cut off: the runtime is shutting down.
     Interrupted,
+    /// The request's controls contradict each other; nothing was sent.
+    Setting(InvalidSetting),
 }
 
 impl<E> fmt::Display for Error<E> {
@@ -18,6 +22,7 @@ impl<E> fmt::Display for Error<E> {
             Self::Network(_) => "the origin could not be reached",
             Self::Storage(_) => "the cache's storage failed",
             Self::Interrupted => "the fetch was cut off",
+            Self::Setting(_) => "the request's settings cannot be used together",
         })
     }
 }
@@ -28,6 +33,7 @@ impl<E: StdError + 'static> StdError for Error<E> {
             Self::Network(error) => Some(&**error),
             Self::Storage(error) => Some(error),
             Self::Interrupted => None,
+            Self::Setting(invalid) => Some(invalid),
         }
     }
 }

@@ -260,7 +260,8 @@ impl<N: Network> Expedition<N> {
         let (Outcome::Store { head, keep_until }, Some(found)) = (&after.outcome, &self.found) else {
             return self.pass(response, after);
         };
-        let Some(tags) = self.inner.settings.tagging.of(&head.headers, &self.request.tags, &[]) else {
+        let asked = self.inner.sets.tags(&self.request);
+        let Some(tags) = self.inner.settings.tagging.of(&head.headers, &asked, &[]) else {
             tracing::warn!(key = %self.key, "not stored: more tags than an entry may have");
             return self.pass(response, after);
         };
@@ -298,7 +299,8 @@ impl<N: Network> Expedition<N> {
         match keep {
             Keep::Until(keep_until) => {
                 let tagging = &self.inner.settings.tagging;
-                let Some(tags) = tagging.of(&head.headers, &self.request.tags, &variant.tags) else {
+                let asked = self.inner.sets.tags(&self.request);
+                let Some(tags) = tagging.of(&head.headers, &asked, &variant.tags) else {
                     tracing::warn!(key = %self.key, "not kept: more tags than an entry may have");
                     self.forget(index).await;
                     return false;
@@ -328,7 +330,8 @@ impl<N: Network> Expedition<N> {
 
     fn info(&self, source: Source, after: &After) -> CacheInfo {
         let now = self.inner.clock.now();
-        let info = CacheInfo::new(source, after.reasons).with_freshness(after.freshness.as_ref(), now);
+        let info = self.inner.info(&self.request, source, after.reasons);
+        let info = info.with_freshness(after.freshness.as_ref(), now);
         let mut info = info.forwarded(&self.before);
         info.key = Some(self.key);
         info.created = Some(now);
@@ -370,6 +373,8 @@ impl<B> Request<B> {
             controls: self.controls,
             tenant: self.tenant.clone(),
             tags: self.tags.clone(),
+            key: self.key.clone(),
+            rule: self.rule,
         }
     }
 }

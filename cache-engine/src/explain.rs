@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use cache_api::{CacheKey, VariantId};
 use http::{HeaderMap, HeaderValue};
@@ -32,11 +32,15 @@ pub struct Explanation {
     pub ttl: Option<i64>,
     /// The conditions that would be sent in place of the caller's.
     pub conditions: HeaderMap,
+    /// The name of the rule that the URL matches.
+    pub rule: Option<Arc<str>>,
 }
 
 impl<N: Network> Engine<N> {
     /// Tells what the cache would do with a request, by the store as it is now. The origin is not asked, and nothing
     /// is written.
+    ///
+    /// Controls that contradict each other, which [`Engine::handle`] refuses, are not looked at.
     ///
     /// # Errors
     /// When the storage cannot be read. (The request itself would go to the origin, unless the engine is set to fail
@@ -53,12 +57,14 @@ impl<N: Network> Engine<N> {
             _ => None,
         };
         let mut asked = request.clone_head();
+        asked.rule = inner.sets.find(&request.url);
         asked.controls.bypass |=
-            store.is_none() || (key.is_none() && inner.options.methods.contains(&asked.method));
+            store.is_none() || (key.is_none() && inner.options(&asked).methods.contains(&asked.method));
         let views = found.as_ref().map(|found| inner.views(found)).unwrap_or_default();
         let salt = key.unwrap_or(CacheKey::from_bytes([0; 32]));
         let before = policy::before(inner.options(&asked), &view(&asked, &salt), &views, inner.clock.now());
-        Ok(Explanation::of(before, key, found.as_ref()))
+        let rule = asked.rule.and_then(|rule| inner.sets.name(rule)).cloned();
+        Ok(Explanation { rule, ..Explanation::of(before, key, found.as_ref()) })
     }
 }
 
@@ -75,7 +81,7 @@ impl Explanation {
         let variant = selected.and_then(|index| Some(found?.variant(index)?.id));
         let stored = found.map_or(0, Found::len);
         let Before { decision, reasons, age, ttl, forward } = before;
-        Self { decision, reasons, forward, key, stored, variant, age, ttl, conditions }
+        Self { decision, reasons, forward, key, stored, variant, age, ttl, conditions, rule: None }
     }
 }
 
@@ -91,6 +97,9 @@ impl fmt::Display for Explanation {
             Decision::Bypass(_) => "asked of the origin, past the cache",
         })?;
         write!(f, "\n{}", self.reasons.lines())?;
+        if let Some(rule) = &self.rule {
+            write!(f, "\nthe URL matches the rule `{rule}`")?;
+        }
         if let Some(age) = self.age {
             write!(f, "\nits age is {} s", age.as_secs())?;
         }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cache_api::{CacheKey, VariantId};
@@ -36,6 +37,8 @@ pub struct CacheInfo {
     pub age: Option<Duration>,
     /// The remaining freshness in seconds; negative where it is stale.
     pub ttl: Option<i64>,
+    /// The name of the rule that the URL matches; it says all that the reasons attribute to a rule.
+    pub rule: Option<Arc<str>>,
 }
 
 /// Where an answer came from.
@@ -69,6 +72,7 @@ impl CacheInfo {
             created: None,
             age: None,
             ttl: None,
+            rule: None,
         }
     }
 
@@ -104,7 +108,8 @@ impl CacheInfo {
     }
 
     /// The rules that decided, in words, one a line, each with where it is written: first those for which the origin
-    /// was asked, if it was, then those by which its answer, or what is stored, was served.
+    /// was asked, if it was, then those by which its answer, or what is stored, was served. Last is the rule that the URL
+    /// matches, where there are such.
     #[must_use]
     pub fn explain(&self) -> impl fmt::Display + '_ {
         let asked = self.asked.as_ref().filter(|asked| **asked != self.reasons);
@@ -112,7 +117,11 @@ impl CacheInfo {
             if let Some(asked) = asked {
                 writeln!(f, "{}", asked.lines())?;
             }
-            write!(f, "{}", self.reasons.lines())
+            write!(f, "{}", self.reasons.lines())?;
+            match &self.rule {
+                Some(rule) => write!(f, "\nthe URL matches the rule `{rule}`"),
+                None => Ok(()),
+            }
         })
     }
 

@@ -29,6 +29,13 @@ pub struct Request<B> {
     pub tenant: Option<Arc<str>>,
     /// Tags under which the answer is stored, beside those that it names itself.
     pub tags: Vec<Arc<str>>,
+    /// A key of the request's own, in place of that which its URL, its body and the key function make. Requests with one key
+    /// are one resource, as far as `Vary` and the policy allow: what differs in their answers has to be in it. Tenants, and in
+    /// a private cache `Authorization` and `Cookie`, keep resources apart all the same. An unsafe request to the URL removes
+    /// nothing that is stored under it.
+    pub key: Option<Arc<str>>,
+    /// The number of the rule that the URL matches.
+    pub(crate) rule: Option<usize>,
 }
 
 impl<B> Request<B> {
@@ -45,6 +52,8 @@ impl<B> Request<B> {
             controls: Controls::new(),
             tenant: None,
             tags: Vec::new(),
+            key: None,
+            rule: None,
         }
     }
 

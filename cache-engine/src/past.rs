@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     expedition::Expedition,
     found::Found,
-    info::{CacheInfo, Source},
+    info::Source,
     network::{Network, Request},
     policy::{self, Ask, Decision, Outcome, ResponseView},
     store::Store,
@@ -25,7 +25,7 @@ impl<N: Network> Inner<N> {
         store: Option<&Store>,
         mut request: Request<N::Body>,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
-        request.controls.bypass |= self.options.methods.contains(&request.method);
+        request.controls.bypass |= self.options(&request).methods.contains(&request.method);
         let parts = request.clone_head();
         let key = match store {
             Some(store) => self.key_as_get(store, &parts).await,
@@ -38,7 +38,7 @@ impl<N: Network> Inner<N> {
         let before = policy::before(options, &view, &[], self.clock.now());
         // RFC 9111 §5.2.1.7: who wants the store alone wants no request, of whatever method.
         if store.is_some() && matches!(before.decision, Decision::Unsatisfiable) {
-            return Ok(unsatisfiable(&before, None));
+            return Ok(unsatisfiable(self.info(&parts, Source::Nowhere, before.reasons), None));
         }
         let requested_at = self.clock.now();
         let response = self.network.send(request).await.map_err(|error| Error::Network(Arc::new(error)))?;
@@ -62,17 +62,15 @@ impl<N: Network> Inner<N> {
                 return expedition.bring_home(response, &after);
             }
         }
-        let info = CacheInfo::new(Source::Origin, before.reasons).forwarded(&before);
+        let info = self.info(&parts, Source::Origin, before.reasons).forwarded(&before);
         Ok(Answered { answer: Answer::Wire(response), info })
     }
 
     /// The key under which the answer to a POST would be stored.
     async fn key_as_get(&self, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
-        let reused = self.options.reuse_posts
-            && request.method == Method::POST
-            && !request.controls.bypass
-            && !policy::names_another_host(&request.headers, &request.url);
-        if !reused {
+        let reused = self.options(request).reuse_posts && request.method == Method::POST;
+        let another = policy::names_another_host(&request.headers, &request.url);
+        if !reused || request.controls.bypass || request.key.is_some() || another {
             return None;
         }
         let mut keyed =

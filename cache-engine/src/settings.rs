@@ -8,7 +8,8 @@ use crate::{
     clock::{Clock, SystemClock},
     engine::Engine,
     network::Network,
-    policy::{Mode, Options},
+    policy::{Mode, Options, Rules},
+    sets::Sets,
     store::{Deadlines, Store},
     tags::Tagging,
 };
@@ -24,6 +25,7 @@ pub struct EngineBuilder {
     deadlines: Deadlines,
     patience: Patience,
     options: Options,
+    rules: Rules,
     pub(crate) settings: Settings,
 }
 
@@ -50,6 +52,7 @@ impl Default for EngineBuilder {
             deadlines: Deadlines { read: Duration::from_secs(1), write: Duration::from_secs(5) },
             patience: Patience { failures: 10, probe_interval: Duration::from_secs(1) },
             options: Options::new(),
+            rules: Rules::default(),
             settings: Settings {
                 fail_closed: false,
                 max_body: u64::MAX,
@@ -98,9 +101,16 @@ impl EngineBuilder {
         self
     }
 
-    /// The settings of the policy.
+    /// The settings of the policy. They are taken as they are: [`Options::check`] tells whether they make sense.
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Settings for some URLs, in place of those of [`options`](Self::options); none by default. Each hop of a chain of
+    /// redirects is matched for itself.
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
         self
     }
 
@@ -202,15 +212,14 @@ impl EngineBuilder {
     /// The engine over that network.
     #[must_use]
     pub fn build<N: Network>(self, network: N) -> Engine<N> {
-        let Self { storage, serializer, key, clock, deadlines, patience, mut options, settings } = self;
+        let Self { storage, serializer, key, clock, deadlines, patience, mut options, rules, settings } =
+            self;
         options.background_refresh &= N::SENDS_ALONE;
-        let key = key.unwrap_or_else(|| {
-            let key = DefaultKey::new();
-            Arc::new(match options.mode {
-                Mode::Private => key.with_headers([header::AUTHORIZATION, header::COOKIE]),
-                Mode::Shared => key,
-            })
-        });
+        let default = match options.mode {
+            Mode::Private => DefaultKey::new().with_headers([header::AUTHORIZATION, header::COOKIE]),
+            Mode::Shared => DefaultKey::new(),
+        };
+        let key = key.unwrap_or_else(|| Arc::new(default.clone()));
         let store = storage.map(|storage| Store {
             storage,
             serializer,
@@ -218,6 +227,6 @@ impl EngineBuilder {
             deadlines,
             breaker: Arc::new(Breaker::new(patience)),
         });
-        Engine::new(network, store, key, clock, options, settings)
+        Engine::new(network, store, (key, default), clock, Sets::new(options, rules), settings)
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     expedition::Expedition,
     flight::Boarding,
     found::Found,
-    info::{CacheInfo, Source},
+    info::Source,
     network::{Network, Request},
     policy::{self, Ask, Before, OnError},
     store::Store,
@@ -32,7 +32,7 @@ impl<N: Network> Inner<N> {
         let OnError::ServeStale { index, form, age, freshness, reason } = stale else { return None };
         let resume = |head: &_| self.resume(request, head);
         let response = found.serve(store, index, form, None, Some(age), resume).await.ok()?;
-        let info = CacheInfo::new(Source::Stale, reason.into()).with_freshness(Some(&freshness), now);
+        let info = self.info(request, Source::Stale, reason.into()).with_freshness(Some(&freshness), now);
         Some(answered(response, info.about(*key, found, index), Some(age)))
     }
 

@@ -15,6 +15,18 @@ pub struct Tenant(pub Arc<str>);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Tags(pub Vec<Arc<str>>);
 
+/// A key of the request's own, as an extension of the request: [`Request::key`](crate::Request::key).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OwnKey(pub Arc<str>);
+
+impl OwnKey {
+    /// That key.
+    #[must_use]
+    pub fn new(key: impl Into<Arc<str>>) -> Self {
+        Self(key.into())
+    }
+}
+
 impl Tenant {
     /// The tenant of that name.
     #[must_use]
@@ -32,8 +44,8 @@ impl Tags {
 }
 
 impl<B> Request<B> {
-    /// The same with these extensions, except for what steers the cache: [`Controls`], [`Tenant`] and [`Tags`] are taken
-    /// out and obeyed, so that nothing below the cache sees them.
+    /// The same with these extensions, except for what steers the cache: [`Controls`], [`Tenant`], [`Tags`] and [`OwnKey`] are
+    /// taken out and obeyed, so that nothing below the cache sees them.
     #[must_use]
     pub fn with_extensions(mut self, mut extensions: Extensions) -> Self {
         if let Some(controls) = extensions.remove::<Controls>() {
@@ -44,6 +56,9 @@ impl<B> Request<B> {
         }
         if let Some(Tags(tags)) = extensions.remove() {
             self.tags = tags;
+        }
+        if let Some(OwnKey(key)) = extensions.remove() {
+            self.key = Some(key);
         }
         self.extensions = extensions;
         self
@@ -66,11 +81,13 @@ mod tests {
         extensions.insert(controls);
         extensions.insert(Tenant::new("acme"));
         extensions.insert(Tags::new(["a", "b"]));
+        extensions.insert(OwnKey::new("front page"));
         let request = Request::<()>::new(Method::GET, Url::parse("http://a.test/").unwrap());
         let request = request.with_extensions(extensions);
         assert!(request.controls.reload);
         assert_eq!(request.tenant.as_deref(), Some("acme"));
         assert_eq!(request.tags.len(), 2);
+        assert_eq!(request.key.as_deref(), Some("front page"));
         assert_eq!((request.extensions.get(), request.extensions.len()), (Some(&7_u8), 1));
     }
 }

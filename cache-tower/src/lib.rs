@@ -13,5 +13,7 @@ pub use layer::CacheLayer;
 pub use service::{Cache, ResponseFuture};
 
 pub use cache_api::{self, KeyFn, Storage};
-pub use cache_engine::policy::{Controls, Fallback, Mode, Options};
-pub use cache_engine::{self, CacheInfo, EngineBuilder, Source, Tags, Tenant};
+pub use cache_engine::policy::{
+    Controls, Expiry, ExpiryMode, Fallback, InvalidSetting, Mode, Options, Precedence, Rule, Setting,
+};
+pub use cache_engine::{self, CacheInfo, EngineBuilder, OwnKey, Source, Tags, Tenant};

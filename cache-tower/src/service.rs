@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use cache_api::Storage;
 use cache_engine::{
-    Answer, Answered, Engine, EngineBuilder, Network, Request, Tags, Tenant, policy::Controls,
+    Answer, Answered, Engine, EngineBuilder, Network, OwnKey, Request, Tags, Tenant, policy::Controls,
 };
 use futures_util::future::BoxFuture;
 use http::{Extensions, Response, uri::Scheme};
@@ -36,7 +36,7 @@ use crate::{
 /// stand in. To shed load, put the layer for it below the cache.
 ///
 /// Each answer has a [`CacheInfo`](crate::CacheInfo) among its extensions. Those of a request may have [`Controls`],
-/// a [`Tenant`] and [`Tags`], which are taken out; all others go to the service below, once for each fetch.
+/// a [`Tenant`], [`Tags`] and an [`OwnKey`], which are taken out; all others go to the service below, once for each fetch.
 ///
 /// [`ConcurrencyLimit`]: https://docs.rs/tower/latest/tower/limit/concurrency/struct.ConcurrencyLimit.html
 pub struct Cache<B, R>(Arc<dyn Answers<B, R>>);
@@ -218,6 +218,7 @@ fn strip(extensions: &mut Extensions) {
     extensions.remove::<Controls>();
     extensions.remove::<Tenant>();
     extensions.remove::<Tags>();
+    extensions.remove::<OwnKey>();
 }
 
 impl<B> Clone for Front<B> {

@@ -1,4 +1,5 @@
 mod above;
+mod lifetimes;
 mod storing;
 mod wire;
 
@@ -70,12 +71,13 @@ impl CachedClientBuilder {
     /// Builds the client; connects to the storage first.
     ///
     /// # Errors
-    /// Where an option is not valid, the storage cannot be opened, TLS or DNS cannot be set up, or the wire was
+    /// Where a setting cannot be used or contradicts another (the source names it), the storage cannot be opened, TLS or DNS cannot be set up, or the wire was
     /// given something that the cache would have to see (see [`CachedClientBuilder::wire`]).
     pub async fn build(self) -> Result<CachedClient, Error> {
         if let Some(error) = self.error {
             return Err(error);
         }
+        self.options.check().map_err(Error::builder)?;
         let wire = self.wire.build()?;
         let cache = match self.storage.open().await? {
             Some(storage) => {

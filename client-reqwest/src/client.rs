@@ -184,6 +184,10 @@ impl CachedClient {
         steering: Steering,
         extensions: Extensions,
     ) -> Result<Response, Error> {
+        // A client without a cache refuses what one with it does.
+        if let Some(controls) = &steering.controls {
+            controls.check().map_err(|invalid| Error::builder(invalid).with_url(request.url().clone()))?;
+        }
         self.inner.layers.send(&self.inner.cache, request, steering, extensions).await
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 pub use cache_engine::policy::Controls;
-pub use cache_engine::{Tags, Tenant};
+pub use cache_engine::{OwnKey, Tags, Tenant};
 use http::Extensions;
 
 /// What steers the cache for one request, beside its header fields. It survives every hop and is never sent.
@@ -12,11 +12,12 @@ pub(crate) struct Steering {
     pub(crate) controls: Option<Controls>,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) key: Option<Arc<str>>,
 }
 
 impl Steering {
     pub(crate) fn is_default(&self) -> bool {
-        self.controls.is_none() && self.tenant.is_none() && self.tags.is_empty()
+        self.controls.is_none() && self.tenant.is_none() && self.tags.is_empty() && self.key.is_none()
     }
 
     /// This, and where it says nothing, the other.
@@ -25,6 +26,7 @@ impl Steering {
             controls: self.controls.or(other.controls),
             tenant: self.tenant.or(other.tenant),
             tags: if self.tags.is_empty() { other.tags } else { self.tags },
+            key: self.key.or(other.key),
         }
     }
 
@@ -33,6 +35,7 @@ impl Steering {
         request.controls = self.controls.unwrap_or_default();
         request.tenant.clone_from(&self.tenant);
         request.tags.clone_from(&self.tags);
+        request.key.clone_from(&self.key);
     }
 
     /// Puts it where a request that leaves its builder carries it.
@@ -46,6 +49,9 @@ impl Steering {
         if !self.tags.is_empty() {
             extensions.insert(Tags(self.tags));
         }
+        if let Some(key) = self.key {
+            extensions.insert(OwnKey(key));
+        }
     }
 
     pub(crate) fn take_from(extensions: &mut Extensions) -> Self {
@@ -53,6 +59,7 @@ impl Steering {
             controls: extensions.remove(),
             tenant: extensions.remove::<Tenant>().map(|Tenant(tenant)| tenant),
             tags: extensions.remove::<Tags>().map(|Tags(tags)| tags).unwrap_or_default(),
+            key: extensions.remove::<OwnKey>().map(|OwnKey(key)| key),
         }
     }
 }

@@ -66,6 +66,7 @@ impl Error {
                 Self { inner: Box::new(Inner { kind: *kind, url: url.clone(), source: source.clone() }) }
             }),
             cache_engine::Error::Storage(error) => Self::new(Kind::Cache, error),
+            cache_engine::Error::Setting(invalid) => Self::builder(invalid),
             other => Self::new(Kind::Request, other),
         }
     }

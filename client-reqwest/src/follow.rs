@@ -86,6 +86,10 @@ impl Follow {
         request.version = journey.version;
         request.body = journey.body.take();
         journey.steering.tell(&mut request);
+        // A key is one resource's: where a redirect leads is another.
+        if previous.is_some() {
+            request.key = None;
+        }
         request.extensions = journey.extensions.clone();
         request
     }

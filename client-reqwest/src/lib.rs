@@ -28,7 +28,7 @@ mod wire;
 
 pub use builder::CachedClientBuilder;
 pub use client::CachedClient;
-pub use controls::{Controls, Tags, Tenant};
+pub use controls::{Controls, OwnKey, Tags, Tenant};
 pub use error::{Error, Result};
 #[cfg(feature = "middleware")]
 #[cfg_attr(docsrs, doc(cfg(feature = "middleware")))]
@@ -38,7 +38,10 @@ pub use response::ResponseExt;
 pub use storage::{StorageBuilder, storage_from_url};
 
 pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
-pub use cache_engine::policy::{Fallback, Forward, Mode, Options, Reason, Reasons, SetCookie};
+pub use cache_engine::policy::{
+    Expiry, ExpiryMode, Fallback, Forward, InvalidSetting, Mode, Options, Precedence, Reason, Reasons, Rule,
+    SetCookie, Setting,
+};
 pub use cache_engine::{self, CacheInfo, Clock, EngineBuilder, Explanation, Source, SystemClock};
 
 #[cfg(feature = "dynamodb")]

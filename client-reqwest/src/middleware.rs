@@ -46,8 +46,8 @@ use caller::{Caller, Callers, Courier};
 /// whose caller goes away is begun anew by those who wait for it. A timeout of a request bounds its caller, on stored
 /// answers too, and is not handed down.
 ///
-/// What steers the cache for one request are its extensions, [`Controls`](crate::Controls), [`Tenant`](crate::Tenant) and
-/// [`Tags`](crate::Tags). None of them is sent or seen below.
+/// What steers the cache for one request are its extensions, [`Controls`](crate::Controls), [`Tenant`](crate::Tenant),
+/// [`Tags`](crate::Tags) and [`OwnKey`](crate::OwnKey). None of them is sent or seen below.
 ///
 /// ```
 /// # #[cfg(feature = "memory")]

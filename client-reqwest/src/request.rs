@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_engine::Explanation;
+use cache_engine::policy::Expiry;
 use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Version};
 use reqwest::{Body, Client, Request, Response};
@@ -177,7 +178,8 @@ impl RequestBuilder {
     /// Sends the request and returns the response, from wherever the cache decides.
     ///
     /// # Errors
-    /// Where the request could not be built, sent or answered in time, or where following a redirect failed.
+    /// Where the request could not be built, sent or answered in time, where following a redirect failed, or where what
+    /// steers the cache contradicts itself, such as [`only_if_cached`](Self::only_if_cached) with [`reload`](Self::reload).
     pub fn send(self) -> impl Future<Output = Result<Response, Error>> + Send + use<> {
         let Self { client, request, steering, sealed } = self;
         async move {
@@ -254,6 +256,44 @@ impl RequestBuilder {
     /// Takes what is stored however old it is, unless its origin forbids that.
     pub fn stale_ok(self) -> Self {
         self.control(|controls| controls.stale_ok = true)
+    }
+
+    /// Takes whatever is stored, of any age, and where its origin wants it validated, too; the origin is asked only where
+    /// nothing is stored. In a shared cache without a tenant it is as [`RequestBuilder::stale_ok`].
+    pub fn force_cache(self) -> Self {
+        self.control(|controls| controls.force_cache = true)
+    }
+
+    /// How long the answer is fresh, for all who get it out of the store, where the client's
+    /// [order of precedence](crate::CachedClientBuilder::precedence) lets the request say it: by default in place of what the
+    /// answer says. It does not lift what forbids storing; and what the origin answers later, to a request that says nothing
+    /// of it, is dated anew.
+    ///
+    /// ```
+    /// # async fn example(client: client_reqwest::CachedClient) -> client_reqwest::Result<()> {
+    /// use client_reqwest::Expiry;
+    ///
+    /// client.get("https://example.com/rates").expiry(Expiry::after_secs(300)).send().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn expiry(self, expiry: impl Into<Expiry>) -> Self {
+        let expiry = expiry.into();
+        self.control(|controls| controls.expiry = Some(expiry))
+    }
+
+    /// Stores the answer although its header fields forbid it, as
+    /// [`Options::always_cache`](crate::Options::always_cache) says.
+    pub fn always_cache(self) -> Self {
+        self.control(|controls| controls.always_cache = true)
+    }
+
+    /// Looks the request up, and stores its answer, under a key of its own, in place of that of URL and body. Requests with
+    /// one key are one resource: what differs in their answers has to be in it. The tenant, and in a private cache
+    /// `Authorization` and `Cookie`, keep resources apart all the same. Where a redirect leads, it does not count; and unsafe
+    /// requests to the URL remove nothing that is stored under it.
+    pub fn cache_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.steering.key = Some(key.into());
+        self
     }
 
     /// Takes what is stored where the origin fails, up to `window` after it went stale; zero turns that off.

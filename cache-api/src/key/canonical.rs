@@ -19,6 +19,7 @@ use crate::{CacheKey, Namespace};
 /// | 5 | URL, normalised |
 /// | 6, 7 | a header field's name, and each of its values |
 /// | 8 | BLAKE3 of the body |
+/// | 9 | a name in place of the URL |
 ///
 /// The URL is that of the WHATWG parser (lower-case host, no default port, no dot segments), without
 /// fragment, with percent-encodings of unreserved characters decoded and the others in upper case
@@ -37,13 +38,23 @@ impl CanonicalKey {
     /// The key of that method class and URL.
     #[must_use]
     pub fn new(namespace: &Namespace, method: &Method, url: &Url) -> Self {
-        let mut text = Vec::with_capacity(128 + namespace.as_str().len() + url.as_str().len());
+        Self::begin(namespace, method, 5, &normalized(url))
+    }
+
+    /// The key of that method class and a name of the caller's own, in place of a URL. No URL has the same key.
+    #[must_use]
+    pub fn named(namespace: &Namespace, method: &Method, name: &str) -> Self {
+        Self::begin(namespace, method, 9, name)
+    }
+
+    fn begin(namespace: &Namespace, method: &Method, tag: u8, resource: &str) -> Self {
+        let mut text = Vec::with_capacity(128 + namespace.as_str().len() + resource.len());
         text.extend_from_slice(b"http-cache/key/1\0");
         part(&mut text, 1, namespace.as_str().as_bytes());
         let request_at = text.len();
         let class = if method == Method::HEAD { "GET" } else { method.as_str() };
         part(&mut text, 4, class.as_bytes());
-        part(&mut text, 5, normalized(url).as_bytes());
+        part(&mut text, tag, resource.as_bytes());
         Self { text, request_at, tenant: None, redaction: None }
     }
 

@@ -32,17 +32,28 @@ impl DefaultKey {
     /// The key of a request.
     #[must_use]
     pub fn of(&self, request: &KeyRequest<'_>) -> CacheKey {
-        let mut key = CanonicalKey::new(request.namespace, request.method, request.url);
+        let key = self.told_apart(CanonicalKey::new(request.namespace, request.method, request.url), request);
+        match request.body {
+            Some(body) => key.body(body).finish(),
+            None => key.finish(),
+        }
+    }
+
+    /// The key of a request under a name of the caller's own, in place of its URL and body. What else tells requests apart
+    /// does so here: namespace, tenant, method class and the chosen header fields.
+    #[must_use]
+    pub fn named(&self, name: &str, request: &KeyRequest<'_>) -> CacheKey {
+        self.told_apart(CanonicalKey::named(request.namespace, request.method, name), request).finish()
+    }
+
+    fn told_apart(&self, mut key: CanonicalKey, request: &KeyRequest<'_>) -> CanonicalKey {
         if let Some(tenant) = request.tenant {
             key = key.tenant(tenant);
         }
         for name in &self.headers {
             key = key.header(name, request.headers.get_all(name).iter().map(http::HeaderValue::as_bytes));
         }
-        if let Some(body) = request.body {
-            key = key.body(body);
-        }
-        key.finish()
+        key
     }
 }
 

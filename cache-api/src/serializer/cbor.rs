@@ -13,7 +13,7 @@ use serde::{
 };
 
 use super::header_block::{decode_headers, decode_selectors, encode_headers, encode_selectors};
-use crate::{Codec, Envelope, Error, ErrorKind, Head, Place, Result, Serializer};
+use crate::{Codec, Envelope, Error, ErrorKind, Head, Place, Result, Serializer, SetBy, Terms};
 
 /// The default serializer: heads in CBOR, frames as they are, each in a checksummed [`Envelope`].
 ///
@@ -69,7 +69,12 @@ struct Row {
     responded_at: u64,
     headers: Block,
     selectors: Block,
+    /// Left out where there are none, as by releases that knew none.
+    terms: Option<TermsRow>,
 }
+
+/// [`Terms`]: by whom, whether they override, and until when.
+pub(super) type TermsRow = (u8, bool, Option<u64>);
 
 impl Row {
     const LEN: usize = 8;
@@ -84,6 +89,7 @@ impl Row {
             responded_at: micros(head.responded_at),
             headers: Block(encode_headers(&head.headers)?),
             selectors: Block(encode_selectors(&head.selectors)?),
+            terms: head.terms.map(terms_row),
         })
     }
 
@@ -98,13 +104,14 @@ impl Row {
         );
         head.version = version_from(self.version)?;
         head.selectors = decode_selectors(&self.selectors.0)?;
+        head.terms = self.terms.map(terms_from).transpose()?;
         Ok(head)
     }
 }
 
 impl Serialize for Row {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut row = serializer.serialize_tuple(Self::LEN)?;
+        let mut row = serializer.serialize_tuple(Self::LEN + usize::from(self.terms.is_some()))?;
         row.serialize_element(&self.status)?;
         row.serialize_element(&self.version)?;
         row.serialize_element(&self.method)?;
@@ -113,6 +120,9 @@ impl Serialize for Row {
         row.serialize_element(&self.responded_at)?;
         row.serialize_element(&self.headers)?;
         row.serialize_element(&self.selectors)?;
+        if let Some(terms) = &self.terms {
+            row.serialize_element(terms)?;
+        }
         row.end()
     }
 }
@@ -143,6 +153,7 @@ impl<'de> Deserialize<'de> for Row {
                     responded_at: next(&mut seq)?,
                     headers: next(&mut seq)?,
                     selectors: next(&mut seq)?,
+                    terms: seq.next_element()?,
                 };
                 while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
                 Ok(row)
@@ -205,6 +216,26 @@ pub(super) fn version_from(number: u8) -> Result<Version> {
         30 => Version::HTTP_3,
         _ => return Err(corrupt("not a protocol version")),
     })
+}
+
+pub(super) fn terms_row(terms: Terms) -> TermsRow {
+    let by = match terms.by {
+        SetBy::Request => 1,
+        SetBy::Rule => 2,
+        SetBy::Client => 3,
+    };
+    (by, terms.overrides, terms.fresh_until.map(micros))
+}
+
+pub(super) fn terms_from((by, overrides, fresh_until): TermsRow) -> Result<Terms> {
+    let by = match by {
+        1 => SetBy::Request,
+        2 => SetBy::Rule,
+        3 => SetBy::Client,
+        _ => return Err(corrupt("not a setting")),
+    };
+    let fresh_until = fresh_until.map(from_micros).transpose()?;
+    Ok(Terms::new(by).with_overrides(overrides).with_fresh_until(fresh_until))
 }
 
 /// Microseconds since the epoch; earlier times count as the epoch.

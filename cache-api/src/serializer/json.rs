@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::cbor::{corrupt, from_micros, micros, version_from, version_number};
+use super::cbor::{
+    TermsRow, corrupt, from_micros, micros, terms_from, terms_row, version_from, version_number,
+};
 use crate::{CborSerializer, Error, ErrorKind, Head, Place, Result, Selector, SelectorDigest, Serializer};
 
 /// Heads in JSON, so that a person can read them in a database client; frames as the default serializer
@@ -79,6 +81,8 @@ struct Document {
     responded_at: u64,
     headers: Vec<(String, Value)>,
     selectors: Vec<(String, Option<String>)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    terms: Option<TermsRow>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,6 +111,7 @@ impl Document {
             responded_at: micros(head.responded_at),
             headers: head.headers.iter().map(field).collect(),
             selectors: head.selectors.iter().map(selector).collect(),
+            terms: head.terms.map(terms_row),
         }
     }
 
@@ -130,6 +135,7 @@ impl Document {
             from_micros(self.responded_at)?,
         );
         head.version = version_from(self.version)?;
+        head.terms = self.terms.map(terms_from).transpose()?;
         for (name, value) in self.selectors {
             let value = match value {
                 None => None,

@@ -1,6 +1,7 @@
 use cache_api::VariantId;
 use http::{Method, StatusCode, header};
 
+use super::settle::with_settings;
 use super::wants::Wants;
 use super::{
     After, Ask, Freshness, Options, Outcome, Reason, Reasons, RequestView, ResponseView, StoredView,
@@ -44,8 +45,8 @@ fn judged(
     if response.status == StatusCode::NOT_MODIFIED {
         return answer.not_modified();
     }
-    // RFC 9111 §4.3.3: a server error to a validation may be taken for no answer.
-    if matches!(response.status.as_u16(), 500 | 502 | 503 | 504)
+    // RFC 9111 §4.3.3, RFC 5861 §4: an error to a validation may be taken for no answer.
+    if options.stale_if_error_statuses.contains(&response.status)
         && let Ok((index, form, freshness)) =
             stale::instead(options, request, &answer.wants, ask, stored, response.responded_at)
     {
@@ -176,5 +177,9 @@ fn pass(reason: Reason) -> After {
 }
 
 fn done(outcome: Outcome, reason: Reason, freshness: Option<Freshness>) -> After {
-    After { outcome, reasons: Reasons::one(reason), forget: Vec::new(), invalidates: Vec::new(), freshness }
+    let mut reasons = Reasons::one(reason);
+    if let Some(freshness) = &freshness {
+        reasons = with_settings(reasons, freshness);
+    }
+    After { outcome, reasons, forget: Vec::new(), invalidates: Vec::new(), freshness }
 }

@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::select::{Chosen, Found, Missed, select};
+use super::settle::with_settings;
 use super::wants::Wants;
 use super::{
     Ask, Before, Decision, Form, Forward, Freshness, Options, Reason, Reasons, RequestView, StoredView,
@@ -47,7 +48,9 @@ pub fn before(
 }
 
 fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: SystemTime) -> Before {
-    let &Network { request, stored, wants, options } = network;
+    let &Network { request, stored, options, .. } = network;
+    let wants = network.wants.for_source(options, request, freshness.source);
+    let network = &Network { options, request, stored, wants };
     let Some((view, form)) = stored.get(index).and_then(|view| Some((view, form::form(request, view)?)))
     else {
         return network.miss(Reason::NothingStored, Forward::UriMiss);
@@ -60,7 +63,7 @@ fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: Syst
         forward,
     };
     let is_part = part::is_part(view.head);
-    let (reasons, forward) = match usable(&wants, request, &freshness, now) {
+    let (reasons, forward) = match usable(options, &wants, request, &freshness, now) {
         Usable::Yes(reasons) => {
             let reasons = match form {
                 Form::Range(_) if is_part => reasons.and(Reason::WithinPart),
@@ -99,7 +102,13 @@ enum Usable {
     No(Reasons, Forward),
 }
 
-fn usable(wants: &Wants, request: &RequestView<'_>, freshness: &Freshness, now: SystemTime) -> Usable {
+fn usable(
+    options: &Options,
+    wants: &Wants,
+    request: &RequestView<'_>,
+    freshness: &Freshness,
+    now: SystemTime,
+) -> Usable {
     let age = freshness.age(now);
     let fresh = freshness.lifetime > age;
     let refused = if fresh { Forward::Request } else { Forward::Stale };
@@ -107,6 +116,10 @@ fn usable(wants: &Wants, request: &RequestView<'_>, freshness: &Freshness, now: 
     // RFC 9111 §4.3.2: the origin judges these on its current state.
     if conditions::for_origin(request.headers) {
         return no(Reason::OriginCondition, Forward::Request);
+    }
+    if wants.force && fresh_or_forced(options, freshness) {
+        let reason = if fresh { Reason::Fresh } else { Reason::ForceCache };
+        return Usable::Yes(with_settings(Reasons::one(reason), freshness));
     }
     if let Some(reason) = wants.fetch.or(wants.validate) {
         return no(reason, refused);
@@ -127,7 +140,7 @@ fn usable(wants: &Wants, request: &RequestView<'_>, freshness: &Freshness, now: 
         return no(Reason::RequestMinFresh, refused);
     }
     if fresh {
-        let reasons = Reasons::one(Reason::Fresh);
+        let reasons = with_settings(Reasons::one(Reason::Fresh), freshness);
         return Usable::Yes(if immutable { reasons.and(Reason::Immutable) } else { reasons });
     }
     // RFC 9111 §4.2.4
@@ -146,6 +159,12 @@ fn usable(wants: &Wants, request: &RequestView<'_>, freshness: &Freshness, now: 
     no(Reason::Stale, Forward::Stale)
 }
 
+/// Whether a caller who takes whatever is stored gets this. In a shared cache without a tenant what its header fields say of
+/// its reuse holds all the same: it may be open to all only because the origin is asked each time (RFC 9111 §3.5).
+fn fresh_or_forced(options: &Options, freshness: &Freshness) -> bool {
+    !options.is_shared() || options.tenant_scoped || freshness.may_be_stale()
+}
+
 /// A request that the store cannot answer.
 struct Network<'a> {
     options: &'a Options,
@@ -158,8 +177,11 @@ impl Network<'_> {
     /// Whether a part answers rather than a complete response. The complete one is preferred wherever it can be
     /// used, unless the part is more recent and not known to be of the same representation (RFC 9111 §4).
     fn prefers(&self, part: &Chosen, whole: &Chosen, now: SystemTime) -> bool {
-        let answers =
-            |one: &Chosen| matches!(usable(&self.wants, self.request, &one.freshness, now), Usable::Yes(_));
+        let answers = |one: &Chosen| {
+            let (options, request) = (self.options, self.request);
+            let wants = self.wants.for_source(options, request, one.freshness.source);
+            matches!(usable(options, &wants, request, &one.freshness, now), Usable::Yes(_))
+        };
         let head = |one: &Chosen| self.stored.get(one.index).map(|view| view.head);
         let same = || head(part).zip(head(whole)).is_some_and(|(part, whole)| part::same(part, whole));
         answers(part) && (!answers(whole) || (part.is_newer(whole) && !same()))

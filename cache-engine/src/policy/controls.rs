@@ -4,7 +4,7 @@ use cache_api::Head;
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
-use super::{Freshness, Options};
+use super::{Expiry, Freshness, InvalidSetting, Options};
 
 /// What one request asks of the cache, beside its header fields. None of it is ever sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,15 @@ pub struct Controls {
     pub stale_ok: bool,
     /// The window of stale-if-error for this request, instead of all others; zero turns it off.
     pub stale_if_error: Option<Duration>,
+    /// Whatever is stored will do, of any age, and even where `must-revalidate` or `no-cache` want it validated; the origin is
+    /// asked only where nothing is. In a shared cache without a tenant these two hold, as with `stale_ok`.
+    pub force_cache: bool,
+    /// How long the answer is fresh, for all who get it out of the store; where the order of
+    /// [precedence](Options::precedence) lets the request say it.
+    /// What the origin answers later, to a request that says nothing of it, is dated anew.
+    pub expiry: Option<Expiry>,
+    /// The answer is stored although its header fields forbid it, as with [`Options::always_cache`].
+    pub always_cache: bool,
 }
 
 /// A request as the policy sees it.
@@ -84,6 +93,40 @@ impl Controls {
             bypass: false,
             stale_ok: false,
             stale_if_error: None,
+            force_cache: false,
+            expiry: None,
+            always_cache: false,
+        }
+    }
+
+    /// Whether they can be had together.
+    ///
+    /// # Errors
+    /// The first two that contradict each other, by name.
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        // Each contradiction has one of these.
+        if !(self.only_if_cached || self.force_cache || self.bypass || self.no_store || self.always_cache) {
+            return Ok(());
+        }
+        let stores = self.expiry.is_some_and(|expiry| expiry != Expiry::DoNotStore);
+        let pairs = [
+            ("only_if_cached", self.only_if_cached, "reload", self.reload),
+            ("only_if_cached", self.only_if_cached, "revalidate", self.revalidate),
+            ("only_if_cached", self.only_if_cached, "bypass", self.bypass),
+            ("force_cache", self.force_cache, "reload", self.reload),
+            ("force_cache", self.force_cache, "revalidate", self.revalidate),
+            ("force_cache", self.force_cache, "bypass", self.bypass),
+            ("bypass", self.bypass, "reload", self.reload),
+            ("bypass", self.bypass, "revalidate", self.revalidate),
+            ("bypass", self.bypass, "expiry", stores),
+            ("bypass", self.bypass, "always_cache", self.always_cache),
+            ("no_store", self.no_store, "expiry", stores),
+            ("no_store", self.no_store, "always_cache", self.always_cache),
+            ("always_cache", self.always_cache, "expiry", self.expiry == Some(Expiry::DoNotStore)),
+        ];
+        match pairs.into_iter().find(|(_, one, _, other)| *one && *other) {
+            Some((one, _, other, _)) => Err(InvalidSetting::new(one, format!("contradicts `{other}`"))),
+            None => Ok(()),
         }
     }
 }

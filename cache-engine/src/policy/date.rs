@@ -15,7 +15,13 @@ const LAST: u64 = 253_402_300_799;
 #[must_use]
 pub fn parse_date(value: &[u8], now: SystemTime) -> Option<SystemTime> {
     let value = value.trim_ascii();
-    imf(value).or_else(|| rfc850(value, now)).or_else(|| asctime(value))
+    parse_full(value).or_else(|| rfc850(value, now))
+}
+
+/// The same without the form whose year has two digits.
+pub(super) fn parse_full(value: &[u8]) -> Option<SystemTime> {
+    let value = value.trim_ascii();
+    imf(value).or_else(|| asctime(value))
 }
 
 /// Writes a date as an IMF-fixdate. Times before 1970 or after 9999 are written as the nearest that can be.

@@ -4,7 +4,7 @@ use http::header;
 use super::age::date_value;
 use super::freshness::last_modified;
 use super::{Ask, Freshness, Keep, Options, Outcome, Reason, RequestView, ResponseView, StoredView};
-use super::{conditions, fields, form, part, store, targeted, vary, wants::Wants};
+use super::{conditions, fields, form, part, settle::settle, store, targeted, vary, wants::Wants};
 
 /// Which of the stored responses that were offered a 304 is about (RFC 9111 §4.3.4).
 pub(super) fn named(
@@ -80,10 +80,16 @@ pub(super) fn freshen(
     let answer = targeted::control(response.headers, options).directives;
     let control = targeted::control(&head.headers, options);
     store::strip(&mut head.headers, &control.directives, options);
-    let verdict = store::judge(options, request, head.status, &head.headers, &control);
+    // Each answer of the origin is stored on terms of its own.
+    head.terms = None;
+    let settled = settle(options, request, &head, &control);
+    head.terms = settled.ok().flatten();
+    let overrides = head.terms.is_some_and(|terms| terms.overrides);
+    let verdict = store::judge(options, request, &head, &control);
+    let no_store = wants.counting(options, request, head.terms).no_store;
     // The stored variant keeps its selectors unless the answer selects by something else: it is known to be
     // right for this request, and for no other.
-    let account = store::is_for_one_account(options, request, &control.directives)
+    let account = store::is_for_one_account(options, request, &head, &control.directives)
         && head.selectors.iter().all(|selector| selector.name != header::AUTHORIZATION);
     let reselected = account || vary::vary(&head.headers) != vary::vary(&stored.head.headers);
     let selected =
@@ -91,11 +97,13 @@ pub(super) fn freshen(
     let freshness = Freshness::with(&head, &control, options);
     let keep_until = freshness.keep_until(options);
     let keep = match verdict.and(selected) {
-        _ if answer.no_store && !answer.must_understand => Keep::Remove(Reason::ResponseNoStore),
+        _ if answer.no_store && !answer.must_understand && !overrides => {
+            Keep::Remove(Reason::ResponseNoStore)
+        }
         // These keep one caller's answer out of the store; what is there already was never that.
         Err(Reason::Authorization | Reason::SetCookie) => Keep::Untouched,
         Err(reason) => Keep::Remove(reason),
-        Ok(()) if wants.no_store => Keep::Untouched,
+        Ok(()) if no_store || settled.is_err() => Keep::Untouched,
         Ok(()) if keep_until <= response.responded_at => Keep::Remove(Reason::NotReusable),
         Ok(()) => Keep::Until(keep_until),
     };

@@ -1,10 +1,10 @@
 use std::time::{Duration, SystemTime};
 
-use cache_api::Head;
+use cache_api::{Head, SetBy};
 use http::{HeaderMap, Method, StatusCode, header};
 
 use super::age::{corrected_initial_age, date_value, plus, since};
-use super::{CacheControl, Options, Reason, early, parse_date, targeted};
+use super::{CacheControl, Options, Reason, Setting, early, parse_date, targeted};
 
 /// All that time does to a stored response: a small value that is computed once and asked often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Freshness {
     pub immutable: bool,
     /// It has an `ETag` or a valid `Last-Modified`.
     pub has_validator: bool,
+    /// Header fields forbid that it is stored or reused, and whose setting overrides them.
+    pub overridden: Option<SetBy>,
 }
 
 /// Where a lifetime comes from.
@@ -48,8 +50,22 @@ pub enum Source {
     Heuristic,
     /// The options' fallback.
     Fallback,
+    /// A setting, when the response was stored.
+    Setting(SetBy),
     /// Nowhere: the lifetime is zero.
     Nothing,
+}
+
+impl Source {
+    /// Whose word that is in the order of precedence.
+    pub(super) fn setting(self) -> Setting {
+        match self {
+            Self::Setting(SetBy::Request) => Setting::Request,
+            Self::Setting(SetBy::Rule) => Setting::Rule,
+            Self::Setting(_) => Setting::Client,
+            _ => Setting::ResponseHeaders,
+        }
+    }
 }
 
 impl Freshness {
@@ -64,23 +80,43 @@ impl Freshness {
         let date = date_value(&head.headers, head.responded_at);
         let last_modified = last_modified(&head.headers, head.responded_at);
         let cc = &control.directives;
-        let (lifetime, source) = explicit(&head.headers, control, date, head.responded_at, options)
-            .or_else(|| {
-                assumed(&head.method, head.status, &head.headers, control, date, last_modified, options)
-            })
-            .unwrap_or((Duration::ZERO, Source::Nothing));
+        let initial_age = corrected_initial_age(&head.headers, date, head.requested_at, head.responded_at);
+        let set = head.terms.and_then(|terms| Some((terms.by, terms.fresh_until?)));
+        let (lifetime, source) = match set {
+            // A setting counts from the arrival, whatever age the response had then.
+            Some((by, until)) => {
+                let kept = early::jittered(since(until, head.responded_at), head, options);
+                (kept.saturating_add(initial_age), Source::Setting(by))
+            }
+            None => {
+                let (lifetime, source) = explicit(&head.headers, control, date, head.responded_at, options)
+                    .or_else(|| {
+                        let (method, status) = (&head.method, head.status);
+                        assumed(method, status, &head.headers, control, date, last_modified, options)
+                    })
+                    .unwrap_or((Duration::ZERO, Source::Nothing));
+                (early::jittered(lifetime, head, options), source)
+            }
+        };
+        let overrides = head.terms.filter(|terms| terms.overrides).map(|terms| terms.by);
+        let holds = overrides.is_none();
+        let (no_cache, never_stale) = (cc.no_cache.is_whole(), never_stale(cc, options));
+        let forbids = no_cache || never_stale.is_some() || cc.no_store || cc.must_understand;
+        // Where settings take the fields' place, so do they in how long a stale response is good for.
+        let windows = holds || set.is_none();
         Self {
-            lifetime: early::jittered(lifetime, head, options),
+            lifetime,
             source,
-            initial_age: corrected_initial_age(&head.headers, date, head.requested_at, head.responded_at),
+            initial_age,
             date,
             responded_at: head.responded_at,
-            stale_while_revalidate: cc.stale_while_revalidate,
-            stale_if_error: cc.stale_if_error,
-            no_cache: cc.no_cache.is_whole(),
-            never_stale: never_stale(cc, options),
+            stale_while_revalidate: cc.stale_while_revalidate.filter(|_| windows),
+            stale_if_error: cc.stale_if_error.filter(|_| windows),
+            no_cache: no_cache && holds,
+            never_stale: never_stale.filter(|_| holds),
             immutable: cc.immutable,
             has_validator: head.headers.contains_key(header::ETAG) || last_modified.is_some(),
+            overridden: overrides.filter(|_| forbids),
         }
     }
 
@@ -134,7 +170,10 @@ impl Freshness {
     #[must_use]
     pub fn keep_until(&self, options: &Options) -> SystemTime {
         let windows = if self.may_be_stale() {
-            let kept = if self.lifetime.is_zero() { Duration::ZERO } else { options.stale_retention };
+            // What a setting makes stale at once was never fresh either, whatever age it came with.
+            let set = matches!(self.source, Source::Setting(_));
+            let never = self.lifetime.is_zero() || (set && self.lifetime <= self.initial_age);
+            let kept = if never { Duration::ZERO } else { options.stale_retention };
             let error = self.stale_if_error.max(options.stale_if_error).unwrap_or_default();
             kept.max(error).max(self.stale_while_revalidate.unwrap_or_default())
         } else {
@@ -173,6 +212,15 @@ fn explicit(
             let expires = parse_date(first.as_bytes(), responded_at).filter(|_| alone);
             Some((expires.map_or(Duration::ZERO, |expires| since(expires, date)), Source::Expires))
         })
+}
+
+/// Whether the response's header fields say how long it is fresh: by a lifetime, or by a `Pragma` that wants none.
+pub(super) fn states_lifetime(headers: &HeaderMap, control: &targeted::Control, options: &Options) -> bool {
+    let cc = &control.directives;
+    cc.max_age.is_some()
+        || (cc.s_maxage.is_some() && options.is_shared())
+        || (!control.targeted && headers.contains_key(header::EXPIRES))
+        || (!headers.contains_key(header::CACHE_CONTROL) && pragma_no_cache(headers))
 }
 
 /// The lifetime of a response that states none: the fallback, or a heuristic (RFC 9111 §4.2.2).

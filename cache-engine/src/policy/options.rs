@@ -1,6 +1,10 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
+
+use super::rule::RuleSettings;
+use super::{Expiry, ExpiryMode, InvalidSetting, Precedence, store};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -22,6 +26,28 @@ pub struct Options {
     pub mode: Mode,
     /// What is assumed where a response says nothing of its freshness. Default: none.
     pub fallback: Option<Fallback>,
+    /// How long responses are fresh, where the order of precedence lets the client say it. It is for responses to the
+    /// [methods](Options::methods) that are cached with a status of 2xx, 300, 301 or 308, or one of those in
+    /// [`Options::statuses`]. Default: none.
+    pub expiry: Option<Expiry>,
+    /// The same for errors: 404, 405, 410, 414, 501 and those of 400 to 599 in [`Options::statuses`]. It stands in for
+    /// [`Options::expiry`], which says nothing of errors that are not listed there. Default: none.
+    pub negative: Option<Expiry>,
+    /// Who may say how long a response is fresh, and who is asked first. Default: that of
+    /// [`ExpiryMode::Rfc9111`](super::ExpiryMode::Rfc9111).
+    pub precedence: Precedence,
+    /// Whether responses are stored and reused although their header fields forbid it: `no-store`, `no-cache`,
+    /// `must-revalidate`, `proxy-revalidate`, `must-understand`, and `s-maxage` where it forbids a stale response. Default: no.
+    ///
+    /// It says nothing of how long: where the fields state no lifetime, an [expiry](Options::expiry) has to.
+    ///
+    /// What says *whose* a response is, it does not lift. `Vary` counts. In a shared cache `private` and `Set-Cookie` are
+    /// judged as ever; and without a tenant, settings that would lengthen do not count for the answer to a request with
+    /// `Authorization` (RFC 9111 §3.5 alone does), nor does this one for a request with `Cookie`.
+    pub always_cache: bool,
+    /// The statuses that are stored, whatever header fields say. Default: none are listed, and a status is stored where
+    /// the response states a lifetime, or as RFC 9110 §15.1 has it.
+    pub statuses: Option<Vec<StatusCode>>,
     /// The part of the time since `Last-Modified` that a response without explicit freshness is fresh for
     /// (RFC 9111 §4.2.2). Default: 0.1; 0 turns heuristics off.
     pub heuristic_fraction: f32,
@@ -36,6 +62,9 @@ pub struct Options {
     /// How long past its freshness a response may stand in for a failing origin, beside what the response and
     /// the request allow (RFC 5861 §4). Default: none.
     pub stale_if_error: Option<Duration>,
+    /// The statuses that count as a failing origin, in whose place a stale response may be served. Default: 500, 502, 503
+    /// and 504 (RFC 5861 §4).
+    pub stale_if_error_statuses: Vec<StatusCode>,
     /// How long past its freshness a response with a validator is kept, so that it can be revalidated.
     /// Default: seven days.
     pub retention: Duration,
@@ -64,6 +93,8 @@ pub struct Options {
     /// Request fields that are redacted from what is stored: a `Vary` on one of them is never matched.
     /// Default: none.
     pub redacted: Vec<HeaderName>,
+    /// What the rule says that the request matches.
+    pub(crate) rule: RuleSettings,
 }
 
 /// Who is behind a cache.
@@ -104,11 +135,22 @@ impl Options {
         Self {
             mode: Mode::Private,
             fallback: None,
+            expiry: None,
+            negative: None,
+            precedence: Precedence::default(),
+            always_cache: false,
+            statuses: None,
             heuristic_fraction: 0.1,
             heuristic_cap: DAY,
             methods: vec![Method::GET, Method::HEAD],
             reuse_posts: true,
             stale_if_error: None,
+            stale_if_error_statuses: vec![
+                StatusCode::INTERNAL_SERVER_ERROR,
+                StatusCode::BAD_GATEWAY,
+                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::GATEWAY_TIMEOUT,
+            ],
             retention: 7 * DAY,
             stale_retention: HOUR,
             early_refresh: None,
@@ -118,6 +160,7 @@ impl Options {
             set_cookie: SetCookie::default(),
             targeted: Vec::new(),
             redacted: Vec::new(),
+            rule: RuleSettings::default(),
         }
     }
 
@@ -132,6 +175,54 @@ impl Options {
     #[must_use]
     pub fn fallback(mut self, fallback: impl Into<Option<Fallback>>) -> Self {
         self.fallback = fallback.into();
+        self
+    }
+
+    /// Sets [`Options::expiry`].
+    #[must_use]
+    pub fn expiry(mut self, expiry: impl Into<Option<Expiry>>) -> Self {
+        self.expiry = expiry.into();
+        self
+    }
+
+    /// Sets [`Options::negative`].
+    #[must_use]
+    pub fn negative(mut self, expiry: impl Into<Option<Expiry>>) -> Self {
+        self.negative = expiry.into();
+        self
+    }
+
+    /// Sets [`Options::precedence`]: an order, or an [`ExpiryMode`](super::ExpiryMode), which is the name of one.
+    #[must_use]
+    pub fn precedence(mut self, order: impl Into<Precedence>) -> Self {
+        self.precedence = order.into();
+        self
+    }
+
+    /// Time to live decides, header fields of the response do not count: [`ExpiryMode::Ttl`] with this expiry.
+    #[must_use]
+    pub fn ttl(self, expiry: impl Into<Expiry>) -> Self {
+        self.precedence(ExpiryMode::Ttl).expiry(expiry.into())
+    }
+
+    /// Sets [`Options::always_cache`].
+    #[must_use]
+    pub fn always_cache(mut self, always: bool) -> Self {
+        self.always_cache = always;
+        self
+    }
+
+    /// Sets [`Options::statuses`].
+    #[must_use]
+    pub fn statuses(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.statuses = Some(statuses.into_iter().collect());
+        self
+    }
+
+    /// Sets [`Options::stale_if_error_statuses`].
+    #[must_use]
+    pub fn stale_if_error_statuses(mut self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.stale_if_error_statuses = statuses.into_iter().collect();
         self
     }
 
@@ -227,6 +318,23 @@ impl Options {
         self
     }
 
+    /// Whether the settings can be used together.
+    ///
+    /// # Errors
+    /// The first that cannot, by name: a method whose answers are never cached, a status that is never stored, a success
+    /// among the errors of [`Options::stale_if_error_statuses`].
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        check_methods("methods", &self.methods)?;
+        check_statuses("statuses", self.statuses.as_deref().unwrap_or_default())?;
+        match self.stale_if_error_statuses.iter().find(|status| !is_error(**status)) {
+            Some(status) => {
+                let problem = format!("{} is no error", status.as_str());
+                Err(InvalidSetting::new("stale_if_error_statuses", problem))
+            }
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn is_shared(&self) -> bool {
         self.mode == Mode::Shared
     }
@@ -236,6 +344,35 @@ impl Options {
         let applies = matches!(*method, Method::GET | Method::HEAD) && status.is_success();
         self.fallback.filter(|_| applies).map(|fallback| fallback.ttl)
     }
+}
+
+/// Refuses methods that change what they name, or carry something else than a resource.
+pub(super) fn check_methods(
+    setting: impl Into<Cow<'static, str>>,
+    methods: &[Method],
+) -> Result<(), InvalidSetting> {
+    let never = [Method::PUT, Method::PATCH, Method::DELETE, Method::CONNECT, Method::TRACE];
+    match methods.iter().find(|method| never.contains(method)) {
+        Some(method) => Err(InvalidSetting::new(setting, format!("answers to {method} are never cached"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses statuses that answer conditions, ranges or a hop, not the resource.
+pub(super) fn check_statuses(
+    setting: impl Into<Cow<'static, str>>,
+    statuses: &[StatusCode],
+) -> Result<(), InvalidSetting> {
+    match statuses.iter().find(|status| store::is_never_stored(**status)) {
+        Some(status) => {
+            Err(InvalidSetting::new(setting, format!("a response with {} is never stored", status.as_str())))
+        }
+        None => Ok(()),
+    }
+}
+
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 impl Default for Options {

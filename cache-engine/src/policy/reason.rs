@@ -1,5 +1,7 @@
 use std::fmt;
 
+use cache_api::SetBy;
+
 /// A rule that took part in a decision. `Display` says it in words, [`Reason::section`] where it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -104,6 +106,18 @@ pub enum Reason {
     NotReusable,
     /// The response is that of a redirect which was followed below the cache.
     UnseenRedirect,
+    /// How long the response is fresh was set, and where.
+    ExpirySet(SetBy),
+    /// It was set that the response is not stored, and where.
+    NotStored(SetBy),
+    /// The response's header fields forbid it, and a setting overrides them.
+    Overridden(SetBy),
+    /// The response's header fields do not count, and no setting says how long it is fresh.
+    NoExpirySet,
+    /// The status is not among those that are to be stored.
+    StatusNotListed,
+    /// The caller takes whatever is stored.
+    ForceCache,
 }
 
 /// The reasons of one decision: at most four, the deciding one first.
@@ -154,7 +168,17 @@ impl Reason {
             Self::SetCookie => "RFC 9111 §7.3",
             Self::NotUnderstood => "RFC 9111 §5.2.2.3",
             Self::Partial | Self::PartOnly | Self::WithinPart => "RFC 9111 §3.3",
-            Self::EarlyRefresh | Self::Reload | Self::Revalidate | Self::Bypass | Self::Unreadable => "",
+            Self::EarlyRefresh
+            | Self::Reload
+            | Self::Revalidate
+            | Self::Bypass
+            | Self::Unreadable
+            | Self::ExpirySet(_)
+            | Self::NotStored(_)
+            | Self::Overridden(_)
+            | Self::NoExpirySet
+            | Self::StatusNotListed
+            | Self::ForceCache => "",
         }
     }
 
@@ -210,6 +234,18 @@ impl Reason {
             Self::NoFreshness => "nothing says that the response can be stored",
             Self::NotReusable => "the response is stale on arrival and has no validator",
             Self::UnseenRedirect => "the response is that of a redirect which the cache did not see",
+            Self::ExpirySet(SetBy::Request) => "how long it is fresh was set for the request",
+            Self::ExpirySet(SetBy::Rule) => "how long it is fresh was set by a rule",
+            Self::ExpirySet(_) => "how long it is fresh was set for the client",
+            Self::NotStored(SetBy::Request) => "the request is set not to store the response",
+            Self::NotStored(SetBy::Rule) => "a rule is set not to store the response",
+            Self::NotStored(_) => "the client is set not to store the response",
+            Self::Overridden(SetBy::Request) => "what the response forbids is overridden for the request",
+            Self::Overridden(SetBy::Rule) => "what the response forbids is overridden by a rule",
+            Self::Overridden(_) => "what the response forbids is overridden for the client",
+            Self::NoExpirySet => "the response's fields do not count, and no expiry is set",
+            Self::StatusNotListed => "the status is not among those that are stored",
+            Self::ForceCache => "the caller takes whatever is stored",
         }
     }
 }

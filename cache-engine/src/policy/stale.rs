@@ -39,6 +39,7 @@ pub(super) fn instead(
     let view = stored.get(index).ok_or(Reason::NoStaleAllowed)?;
     let form = form::form(request, view).ok_or(Reason::NoStaleAllowed)?;
     let freshness = view.freshness(options);
+    let wants = wants.for_source(options, request, freshness.source);
     // The request will have nothing that is not validated.
     if let Some(reason) = wants.fetch.or(wants.validate) {
         return Err(reason);

@@ -2,6 +2,7 @@ use cache_api::Head;
 use http::{HeaderMap, Method, StatusCode, header};
 
 use super::freshness::is_heuristically_cacheable;
+use super::settle::settle;
 use super::targeted::{self, Control};
 use super::wants::Wants;
 use super::{
@@ -24,10 +25,6 @@ pub(super) fn storable(
     let control = targeted::control(response.headers, options);
     let mut headers = fields::end_to_end(response.headers);
     strip(&mut headers, &control.directives, options);
-    judge(options, request, response.status, &headers, &control)?;
-    if wants.no_store {
-        return Err(Reason::RequestNoStore);
-    }
     let mut head = Head::new(
         request.method.clone(),
         target(request),
@@ -37,6 +34,13 @@ pub(super) fn storable(
         response.responded_at,
     );
     head.version = response.version;
+    let settled = settle(options, request, &head, &control);
+    head.terms = settled.ok().flatten();
+    judge(options, request, &head, &control)?;
+    settled?;
+    if wants.counting(options, request, head.terms).no_store {
+        return Err(Reason::RequestNoStore);
+    }
     date(&mut head);
     select_by(&mut head, options, request, &control.directives)?;
     let freshness = Freshness::with(&head, &control, options);
@@ -47,15 +51,14 @@ pub(super) fn storable(
     Ok(Storable { head, freshness })
 }
 
-/// Whether a response with these fields may be stored, whatever the request says of it.
+/// Whether a response with this head may be stored, whatever the request says of it.
 pub(super) fn judge(
     options: &Options,
     request: &RequestView<'_>,
-    status: StatusCode,
-    headers: &HeaderMap,
+    head: &Head,
     control: &Control,
 ) -> Result<(), Reason> {
-    let cc = &control.directives;
+    let (cc, status, headers) = (&control.directives, head.status, &head.headers);
     if !options.methods.contains(request.method) {
         return Err(Reason::MethodNotCacheable);
     }
@@ -63,16 +66,20 @@ pub(super) fn judge(
     if status == StatusCode::PARTIAL_CONTENT && !part::is_storable(request, headers) {
         return Err(Reason::Partial);
     }
-    // These answer conditions, ranges or a hop, not the resource.
-    if status.is_informational() || matches!(status.as_u16(), 304 | 407 | 412 | 416 | 417) {
+    if is_never_stored(status) {
         return Err(Reason::StatusNotStored);
     }
-    // RFC 9111 §5.2.2.3: it takes the place of no-store where it is understood.
-    if cc.must_understand && !is_understood(status) {
-        return Err(Reason::NotUnderstood);
+    if options.statuses.as_ref().is_some_and(|listed| !listed.contains(&status)) {
+        return Err(Reason::StatusNotListed);
     }
-    if cc.no_store && !cc.must_understand {
-        return Err(Reason::ResponseNoStore);
+    if !head.terms.is_some_and(|terms| terms.overrides) {
+        // RFC 9111 §5.2.2.3: it takes the place of no-store where it is understood.
+        if cc.must_understand && !is_understood(status) {
+            return Err(Reason::NotUnderstood);
+        }
+        if cc.no_store && !cc.must_understand {
+            return Err(Reason::ResponseNoStore);
+        }
     }
     if options.is_shared() {
         for_several_users(options, request, headers, cc)?;
@@ -81,12 +88,18 @@ pub(super) fn judge(
         || cc.public
         || (cc.s_maxage.is_some() && options.is_shared())
         || (!options.is_shared() && cc.private != super::Scope::Absent)
-        || headers.contains_key(header::EXPIRES);
+        || headers.contains_key(header::EXPIRES)
+        || head.terms.is_some_and(|terms| terms.fresh_until.is_some());
     let assumed = is_heuristically_cacheable(status) && matches!(*request.method, Method::GET | Method::HEAD);
     if !explicit && !assumed && options.fallback_for(request.method, status).is_none() {
         return Err(Reason::NoFreshness);
     }
     Ok(())
+}
+
+/// These answer conditions, ranges or a hop, not the resource.
+pub(super) fn is_never_stored(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status.as_u16(), 304 | 407 | 412 | 416 | 417)
 }
 
 /// What holds in a shared cache alone.
@@ -136,7 +149,9 @@ pub(super) fn select_by(
         return Err(if star { Reason::VaryStar } else { Reason::VaryRedacted });
     };
     let name = header::AUTHORIZATION;
-    if is_for_one_account(options, request, cc) && selectors.iter().all(|selector| selector.name != name) {
+    if is_for_one_account(options, request, head, cc)
+        && selectors.iter().all(|selector| selector.name != name)
+    {
         if options.redacted.contains(&name) {
             return Err(Reason::VaryRedacted);
         }
@@ -147,8 +162,17 @@ pub(super) fn select_by(
 }
 
 /// Whether a private cache adds `Authorization` to the selectors of a response.
-pub(super) fn is_for_one_account(options: &Options, request: &RequestView<'_>, cc: &CacheControl) -> bool {
-    !options.is_shared() && request.headers.contains_key(header::AUTHORIZATION) && !is_for_all(cc)
+///
+/// Under a setting's terms `public` alone says that it is for all: of the other directives that open it, some count on the
+/// origin's being asked.
+pub(super) fn is_for_one_account(
+    options: &Options,
+    request: &RequestView<'_>,
+    head: &Head,
+    cc: &CacheControl,
+) -> bool {
+    let for_all = if head.terms.is_some() { cc.public } else { is_for_all(cc) };
+    !options.is_shared() && request.headers.contains_key(header::AUTHORIZATION) && !for_all
 }
 
 /// Removes the fields that `no-cache` and, in a shared cache, `private` name: they must not be reused as they

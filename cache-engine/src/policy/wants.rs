@@ -1,9 +1,10 @@
 use std::time::Duration;
 
+use cache_api::Terms;
 use http::header;
 
 use super::freshness::pragma_no_cache;
-use super::{CacheControl, Reason, RequestView};
+use super::{CacheControl, Options, Reason, RequestView, Setting, Source};
 
 /// What a request asks of the cache: its directives and its controls, as one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct Wants {
     pub(super) min_fresh: Option<Duration>,
     pub(super) max_stale: Option<Duration>,
     pub(super) stale_if_error: Option<Duration>,
+    /// Anything that is stored will do.
+    pub(super) force: bool,
 }
 
 impl Wants {
@@ -31,18 +34,46 @@ impl Wants {
         } else {
             Self::default()
         };
+        wants.control(request);
+        wants
+    }
+
+    /// What the caller asks beside the header fields.
+    fn control(&mut self, request: &RequestView<'_>) {
         let controls = request.controls;
-        wants.only_if_cached |= controls.only_if_cached;
-        wants.no_store |= controls.no_store;
+        self.only_if_cached |= controls.only_if_cached;
+        self.no_store |= controls.no_store;
         if controls.revalidate {
-            wants.validate = Some(Reason::Revalidate);
+            self.validate = Some(Reason::Revalidate);
         }
         if controls.reload {
-            wants.fetch = Some(Reason::Reload);
+            self.fetch = Some(Reason::Reload);
         }
         if controls.stale_ok {
-            wants.max_stale = Some(Duration::MAX);
+            self.max_stale = Some(Duration::MAX);
         }
+        self.force |= controls.force_cache;
+    }
+
+    /// The same for a response that was, or would be, stored on these terms: without the request's header fields where
+    /// they do not count for it. What is not to go to the origin does not go there, though.
+    pub(super) fn counting(
+        &self,
+        options: &Options,
+        request: &RequestView<'_>,
+        terms: Option<Terms>,
+    ) -> Self {
+        let set = terms.filter(|terms| terms.fresh_until.is_some());
+        self.for_source(options, request, set.map_or(Source::Nothing, |terms| Source::Setting(terms.by)))
+    }
+
+    /// The same for a stored response whose lifetime comes from there.
+    pub(super) fn for_source(&self, options: &Options, request: &RequestView<'_>, source: Source) -> Self {
+        if options.precedence.is_before(Setting::RequestHeaders, source.setting()) {
+            return *self;
+        }
+        let mut wants = Self { only_if_cached: self.only_if_cached, ..Self::default() };
+        wants.control(request);
         wants
     }
 
@@ -57,6 +88,7 @@ impl Wants {
             min_fresh: cc.min_fresh,
             max_stale: cc.max_stale,
             stale_if_error: cc.stale_if_error,
+            force: false,
         }
     }
 

@@ -97,14 +97,18 @@ async fn controls_and_extensions_survive_every_hop() {
     });
     let mut controls = Controls::default();
     controls.revalidate = true;
-    let steering = Steering { controls: Some(controls), tenant: Some("t".into()), tags: vec!["a".into()] };
+    let mut steering = Steering { controls: Some(controls), tenant: Some("t".into()), ..Steering::default() };
+    (steering.tags, steering.key) = (vec!["a".into()], Some("k".into()));
     let mut extensions = Extensions::new();
     extensions.insert(Mark(7));
     layers().send(&probe, get("http://a.test/1"), steering, extensions).await.unwrap();
     let asked = probe.asked();
     assert_eq!(asked.len(), 2);
+    // A key is one resource's.
+    assert_eq!([&asked[0], &asked[1]].map(|request| request.key.as_deref()), [Some("k"), None]);
     for request in asked {
         assert_eq!(request.controls, controls);
+        assert_eq!(request.tags, ["a".into()]);
         assert_eq!(request.tenant.as_deref(), Some("t"));
         assert_eq!(request.extensions.get(), Some(&Mark(7)));
     }
