@@ -203,13 +203,7 @@ impl EngineBuilder {
     #[must_use]
     pub fn build<N: Network>(self, network: N) -> Engine<N> {
         let Self { storage, serializer, key, clock, deadlines, patience, options, settings } = self;
-        let key = key.unwrap_or_else(|| {
-            let key = DefaultKey::new();
-            Arc::new(match options.mode {
-                Mode::Private => key.with_headers([header::AUTHORIZATION, header::COOKIE]),
-                Mode::Shared => key,
-            })
-        });
+        let key = key.unwrap_or_else(|| Arc::new(default_key(options.mode)));
         let store = storage.map(|storage| Store {
             storage,
             serializer,
@@ -218,5 +212,15 @@ impl EngineBuilder {
             breaker: Arc::new(Breaker::new(patience)),
         });
         Engine::new(network, store, key, clock, options, settings)
+    }
+}
+
+/// How keys are made where [`EngineBuilder::key`] was not told: in private mode requests are told apart by
+/// `Authorization` and `Cookie` too.
+#[must_use]
+pub fn default_key(mode: Mode) -> DefaultKey {
+    match mode {
+        Mode::Private => DefaultKey::new().with_headers([header::AUTHORIZATION, header::COOKIE]),
+        Mode::Shared => DefaultKey::new(),
     }
 }
