@@ -21,8 +21,9 @@ HOUSE = {
     "cache-engine": ["cache-api"],
     "cache-backend-*": ["cache-api"],
     "cache-serializers": ["cache-api"],
+    "cache-admin": ["cache-api", "cache-engine"],
     "cache-conformance": ["cache-api", "cache-engine"],
-    "client-reqwest": ["cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
+    "client-reqwest": ["cache-admin", "cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
 }
 
 # What every backend's folder has, so that knowing one is knowing all.
