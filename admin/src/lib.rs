@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
 mod copy;
 mod entry;
 mod filter;
+#[cfg(feature = "har")]
+mod har;
 mod inspect;
 mod pattern;
 mod progress;
@@ -15,6 +18,9 @@ pub use admin::Admin;
 pub use copy::{CopyOptions, Keys};
 pub use entry::{EntryInfo, State};
 pub use filter::EntryFilter;
+#[cfg(feature = "har")]
+#[cfg_attr(docsrs, doc(cfg(feature = "har")))]
+pub use har::{HarOptions, HarStream};
 pub use inspect::{EntryStream, Summary};
 pub use pattern::UrlPattern;
 pub use progress::{Progress, Run};
