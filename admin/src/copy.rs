@@ -9,8 +9,8 @@ use std::{
 };
 
 use cache_api::{
-    BodyId, CacheKey, Change, Committed, Entry, Error, Head, Refusal, Resource, Result, StoredHead, Ticket,
-    Variant, VariantId,
+    BodyId, CacheKey, Change, Committed, Entry, Head, Refusal, Resource, Result, StoredHead, Ticket, Variant,
+    VariantId,
 };
 use url::Url;
 
@@ -206,9 +206,4 @@ fn comparable(time: SystemTime) -> u128 {
 
 fn url_of(head: &Head) -> Option<Url> {
     Url::parse(&head.url).ok()
-}
-
-/// Whether the source cannot give those bytes any more, while it works otherwise.
-fn is_unreadable(error: &Error) -> bool {
-    error.is_gone() || error.is_corrupt()
 }

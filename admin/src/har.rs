@@ -12,6 +12,7 @@ use http::HeaderName;
 
 use crate::{
     Admin, EntryFilter, EntryInfo, Run,
+    body::is_unreadable,
     progress::{Fate, Tally},
 };
 use entry::archived;
@@ -189,7 +190,7 @@ async fn archive(
     for index in 0..variant.body.frames() {
         match admin.frame(&variant.body, &place, index).await {
             Ok(frame) => body.extend_from_slice(&frame),
-            Err(error) if error.is_gone() || error.is_corrupt() => return Ok(Err(Fate::Invalid)),
+            Err(error) if is_unreadable(&error) => return Ok(Err(Fate::Invalid)),
             Err(error) => return Err(error),
         }
     }

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
+mod body;
 mod copy;
 mod entry;
 mod filter;

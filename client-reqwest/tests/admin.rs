@@ -13,7 +13,7 @@ mod support;
 
 use std::time::Duration;
 
-use client_reqwest::cache_admin::{EntryFilter, Run, State, Target};
+use client_reqwest::cache_admin::{EntryFilter, EntryInfo, Run, State, Target};
 use client_reqwest::{CachedClient, Fallback, RequestBuilder, Source};
 use futures_util::TryStreamExt;
 use reqwest::Url;
@@ -33,7 +33,7 @@ async fn ask(request: RequestBuilder) -> Source {
 
 async fn listed(client: &CachedClient, filter: &EntryFilter) -> Vec<(String, u16)> {
     let admin = client.admin().unwrap();
-    let shown = |entry: client_reqwest::cache_admin::EntryInfo| {
+    let shown = |entry: EntryInfo| {
         let path = Url::parse(entry.url().unwrap()).unwrap().path().to_owned();
         (path, entry.status().unwrap().as_u16())
     };
