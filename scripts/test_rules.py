@@ -24,10 +24,11 @@ API = package("cache-api")
 ENGINE = package("cache-engine", to("cache-api"), to("cache-backend-memory", "dev"))
 MEMORY = package("cache-backend-memory", to("cache-api"), to("cache-conformance", "dev"))
 SERIALIZERS = package("cache-serializers", to("cache-api"), to("cache-conformance", "dev"))
+ADMIN = package("cache-admin", to("cache-api"), to("cache-engine"), to("cache-backend-memory", "dev"))
 SUITE = package("cache-conformance", to("cache-api"), to("cache-engine"))
 CLIENT = package("client-reqwest", to("cache-engine"), to("cache-api"), to("cache-backend-memory"), to("cache-serializers"),
-                 to("reqwest"))
-HOUSE = [API, ENGINE, MEMORY, SERIALIZERS, SUITE, CLIENT]
+                 to("cache-admin"), to("reqwest"))
+HOUSE = [API, ENGINE, MEMORY, SERIALIZERS, ADMIN, SUITE, CLIENT]
 
 
 class WorkspaceRules(unittest.TestCase):
@@ -44,6 +45,9 @@ class WorkspaceRules(unittest.TestCase):
             ("cache-backend-sqlite", "cache-engine", None),
             ("cache-backend-sqlite", "cache-backend-memory", None),
             ("cache-backend-sqlite", "cache-conformance", None),
+            ("cache-engine", "cache-admin", None),
+            ("cache-admin", "cache-backend-memory", None),
+            ("cache-admin", "client-reqwest", None),
             ("cache-serializers", "cache-engine", None),
             ("cache-conformance", "cache-serializers", None),
             ("cache-conformance", "cache-backend-memory", None),

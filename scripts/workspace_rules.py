@@ -22,8 +22,9 @@ HOUSE = {
     "cache-backend-*": ["cache-api"],
     "cache-serializers": ["cache-api"],
     "cache-tower": ["cache-api", "cache-engine"],
+    "cache-admin": ["cache-api", "cache-engine"],
     "cache-conformance": ["cache-api", "cache-engine"],
-    "client-reqwest": ["cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
+    "client-reqwest": ["cache-admin", "cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
 }
 
 # What every backend's folder has, so that knowing one is knowing all.

@@ -232,6 +232,8 @@ pub struct Found {
     pub stored_at: SystemTime,
     /// When the store may drop it.
     pub dead_at: SystemTime,
+    /// When it was last used, as far as the store was told ([`Touch`]); `None` where it keeps no such time.
+    pub used_at: Option<SystemTime>,
 }
 
 impl Found {
@@ -247,7 +249,15 @@ impl Found {
             tags: Arc::clone(&variant.tags),
             stored_at: variant.stored_at,
             dead_at: variant.dead_at,
+            used_at: None,
         }
+    }
+
+    /// The same with the time of its last use.
+    #[must_use]
+    pub fn with_used_at(mut self, used_at: Option<SystemTime>) -> Self {
+        self.used_at = used_at;
+        self
     }
 }
 

@@ -1,6 +1,8 @@
 use std::{fmt, pin::pin, sync::Arc, time::SystemTime};
 
-use cache_api::{CacheKey, DefaultKey, ErrorKind, KeyFn, KeyRequest, Keyed, Storage, TagDigest, Use};
+use cache_api::{
+    CacheKey, DefaultKey, ErrorKind, KeyFn, KeyRequest, Keyed, Serializer, Storage, TagDigest, Use,
+};
 use futures_util::{FutureExt, future::poll_immediate};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -179,6 +181,18 @@ impl<N: Network> Engine<N> {
     #[must_use]
     pub fn storage(&self) -> Option<&Arc<dyn Storage>> {
         self.0.store.as_ref().map(|store| &store.storage)
+    }
+
+    /// How entries are encoded; `None` for an engine that passes every request on.
+    #[must_use]
+    pub fn serializer(&self) -> Option<&Arc<dyn Serializer>> {
+        self.0.store.as_ref().map(|store| &store.serializer)
+    }
+
+    /// How keys are made.
+    #[must_use]
+    pub fn key_fn(&self) -> &Arc<dyn KeyFn> {
+        &self.0.key
     }
 
     /// The network below.

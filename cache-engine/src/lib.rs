@@ -38,5 +38,5 @@ pub use error::{BodyError, Error};
 pub use explain::Explanation;
 pub use info::{CacheInfo, Source};
 pub use network::{Network, Request, WireBody, WireHead};
-pub use settings::EngineBuilder;
+pub use settings::{EngineBuilder, default_key};
 pub use steer::{OwnKey, Tags, Tenant};

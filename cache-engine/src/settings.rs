@@ -215,10 +215,7 @@ impl EngineBuilder {
         let Self { storage, serializer, key, clock, deadlines, patience, mut options, rules, settings } =
             self;
         options.background_refresh &= N::SENDS_ALONE;
-        let default = match options.mode {
-            Mode::Private => DefaultKey::new().with_headers([header::AUTHORIZATION, header::COOKIE]),
-            Mode::Shared => DefaultKey::new(),
-        };
+        let default = default_key(options.mode);
         let key = key.unwrap_or_else(|| Arc::new(default.clone()));
         let store = storage.map(|storage| Store {
             storage,
@@ -228,5 +225,15 @@ impl EngineBuilder {
             breaker: Arc::new(Breaker::new(patience)),
         });
         Engine::new(network, store, (key, default), clock, Sets::new(options, rules), settings)
+    }
+}
+
+/// How keys are made where [`EngineBuilder::key`] was not told: in private mode requests are told apart by
+/// `Authorization` and `Cookie` too.
+#[must_use]
+pub fn default_key(mode: Mode) -> DefaultKey {
+    match mode {
+        Mode::Private => DefaultKey::new().with_headers([header::AUTHORIZATION, header::COOKIE]),
+        Mode::Shared => DefaultKey::new(),
     }
 }

@@ -160,6 +160,11 @@ impl CachedClient {
         }
     }
 
+    #[cfg(feature = "admin")]
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.inner.cache
+    }
+
     pub(crate) fn wire(&self) -> &reqwest::Client {
         self.inner.cache.wire()
     }

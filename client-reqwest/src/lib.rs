@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "admin")]
+mod admin;
 #[cfg(feature = "sqlite")]
 mod app;
 mod builder;
@@ -37,6 +39,9 @@ pub use request::RequestBuilder;
 pub use response::ResponseExt;
 pub use storage::{StorageBuilder, storage_from_url};
 
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub use cache_admin;
 pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
 pub use cache_engine::policy::{
     Expiry, ExpiryMode, Fallback, Forward, InvalidSetting, Mode, Options, Precedence, Reason, Reasons, Rule,

@@ -15,6 +15,9 @@ use crate::{
 /// How many entries one page of a listing holds.
 const PAGE: usize = 64;
 
+/// The column of the last use, after those of a lookup.
+const USED_AT: usize = 14;
+
 #[async_trait]
 impl Listing for PostgresStorage {
     fn list(&self, filter: &Filter, now: SystemTime) -> FoundStream<'_> {
@@ -112,6 +115,7 @@ impl Pages<'_> {
     fn found(&self, row: &PgRow) -> Option<Found> {
         let key = get(row, 0).and_then(|key| CacheKey::try_from_slice(key).ok());
         let found = key.zip(row::variant(row, 2)).map(|(key, variant)| Found::new(key, &variant));
+        let found = found.map(|found| found.with_used_at(get(row, USED_AT).map(row::time)));
         if found.is_none() {
             self.inner.corrupt(None, row, 1);
         }

@@ -14,13 +14,17 @@ use crate::{
 /// How many entries one page of a listing holds.
 const PAGE: usize = 64;
 
+/// The column of the last use, after those of a lookup.
+const USED_AT: usize = 14;
+
 /// The columns of a page, which are those of a lookup; an inline body is none of them.
 macro_rules! page {
     ($from:literal) => {
         concat!(
             "SELECT r.key, v.id,
                 v.variant, v.body, v.heads, v.stored, v.frames, v.len, v.stored_at, v.dead_at, v.limit_at,
-                iif(length(v.tags) <= $5, v.tags, NULL), iif(length(c.head) <= $5, c.head, NULL), x''
+                iif(length(v.tags) <= $5, v.tags, NULL), iif(length(c.head) <= $5, c.head, NULL), x'',
+                v.used_at
             FROM namespace s ",
             $from,
             " LEFT JOIN content c ON c.variant = v.id
@@ -161,6 +165,7 @@ impl Pages<'_> {
     fn found(&self, row: &SqliteRow) -> Option<Found> {
         let key = get(row, 0).and_then(|key| CacheKey::try_from_slice(key).ok());
         let found = key.zip(row::variant(row, 2)).map(|(key, variant)| Found::new(key, &variant));
+        let found = found.map(|found| found.with_used_at(get(row, USED_AT).map(row::time)));
         if found.is_none() {
             let namespace = &self.inner.namespace;
             tracing::warn!(backend = "sqlite", %namespace, row = get::<i64>(row, 1), "a corrupt row is passed over");
