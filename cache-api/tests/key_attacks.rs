@@ -24,7 +24,12 @@ fn key(url: &str) -> CacheKey {
 fn what_is_one_resource() {
     for urls in [
         &["https://a.example/", "https://a.example", "HTTPS://A.EXAMPLE:443/", "https://a.example:/#f"][..],
-        &["https://a.example/b", "https://a.example/./b", "https://a.example/x/../b", "https://a.example/%2e/%62"],
+        &[
+            "https://a.example/b",
+            "https://a.example/./b",
+            "https://a.example/x/../b",
+            "https://a.example/%2e/%62",
+        ],
         &["https://a.example/c/../../../b", "https://a.example/%2E%2e/b", "https://a.example\\b"],
         &["https://a.example/%7Eu", "https://a.example/~u", "https://a.example/%7eu"],
         &["https://a.example/%c3%a9", "https://a.example/%C3%A9", "https://a.example/é"],

@@ -65,13 +65,17 @@ async fn variants_of_one_resource_are_bounded() {
 async fn hostile_values_come_back_as_they_were() {
     let hostile = "'; DROP TABLE entry;-- ${jndi:ldap://x} ../../etc/passwd %0d%0aX: 1 {} \"\\ *";
     let origin = Origin::new(move |_, _| async move {
-        let fields = [("cache-control", "max-age=60"), ("x-a", hostile), ("cache-tag", hostile), ("etag", hostile)];
+        let fields =
+            [("cache-control", "max-age=60"), ("x-a", hostile), ("cache-tag", hostile), ("etag", hostile)];
         Ok(Reply::new(200, &fields, hostile))
     });
     let bench = Bench::with(origin, memory(), shared);
     for source in [Source::Origin, Source::Store] {
         let got = bench.send(with_field(get(), "x-b", hostile)).await;
         assert_eq!((got.info.source, got.text()), (source, hostile));
-        assert_eq!((&got.headers["x-a"], &got.headers["etag"]), (&hostile.parse().unwrap(), &hostile.parse().unwrap()));
+        assert_eq!(
+            (&got.headers["x-a"], &got.headers["etag"]),
+            (&hostile.parse().unwrap(), &hostile.parse().unwrap())
+        );
     }
 }

@@ -85,7 +85,8 @@ where
         for kill in 0..kills {
             let lines = written(directory.path(), kill * CHANGES + 1).expect("a writer");
             changes += lines.iter().filter(|line| line.starts_with("done")).count();
-            let open = keep(&mut told, &lines).unwrap_or_else(|| panic!("kill {kill}: a writer said {lines:?}"));
+            let open =
+                keep(&mut told, &lines).unwrap_or_else(|| panic!("kill {kill}: a writer said {lines:?}"));
             under_way += u64::from(open);
             let storage = (self.open)(directory.path().to_owned()).await;
             let storage = storage.unwrap_or_else(|e| panic!("kill {kill}: it does not open: {e}"));

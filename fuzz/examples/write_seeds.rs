@@ -2,17 +2,23 @@
 
 #![allow(missing_docs, reason = "an example")]
 
-use std::{fs, path::Path, sync::Arc, time::{Duration, SystemTime}};
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use cache_api::{
-    Body, BodyId, CacheKey, CborSerializer, Change, Codec, Entry, Envelope, Frame, Head, InlineBody, Namespace,
-    Place, Selector, SelectorDigest, Serializer, Storage, StoredHead, TagDigest, VariantId,
+    Body, BodyId, CacheKey, CborSerializer, Change, Codec, Entry, Envelope, Frame, Head, InlineBody,
+    Namespace, Place, Selector, SelectorDigest, Serializer, Storage, StoredHead, TagDigest, VariantId,
 };
 use cache_backend_object_store::ObjectStoreStorage;
+use cache_fuzz::object_record;
 use cache_serializers::Compressed;
 use http::{HeaderMap, Method, StatusCode};
-use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path as Name};
+use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -42,10 +48,9 @@ async fn compressed() -> Outcome {
 }
 
 async fn record() -> Outcome {
-    let key = CacheKey::from_bytes([1; 32]);
+    let (key, path) = (object_record::KEY, object_record::path());
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let storage = ObjectStoreStorage::builder().store(Arc::clone(&store)).build().await?;
-    let path = Name::from(format!("http-cache-1/default/r/01/{key}"));
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     for (name, id) in [("one", [1; 16]), ("two", [2; 16]), ("removed", [3; 16])] {
         let found = storage.lookup(&key, now).await?;
@@ -79,7 +84,9 @@ fn bare() -> Head {
 fn head() -> Head {
     let arrived = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let mut headers = HeaderMap::new();
-    for (name, value) in [("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("set-cookie", "a=1"), ("set-cookie", "b")] {
+    for (name, value) in
+        [("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("set-cookie", "a=1"), ("set-cookie", "b")]
+    {
         headers.append(name, value.parse().expect("a field value"));
     }
     let mut head = Head::new(Method::GET, "https://a.example/", StatusCode::OK, headers, arrived, arrived);

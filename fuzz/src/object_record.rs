@@ -11,7 +11,8 @@ use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
 use tokio::runtime::Runtime;
 use xxhash_rust::xxh3::xxh3_64;
 
-const KEY: CacheKey = CacheKey::from_bytes([1; 32]);
+/// The resource.
+pub const KEY: CacheKey = CacheKey::from_bytes([1; 32]);
 
 static STORE: LazyLock<(Runtime, Arc<dyn ObjectStore>, ObjectStoreStorage)> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
@@ -24,7 +25,7 @@ static STORE: LazyLock<(Runtime, Arc<dyn ObjectStore>, ObjectStoreStorage)> = La
 /// Puts the bytes in the place of a resource's object, as they are and after what such an object begins with.
 pub fn run(data: &[u8]) {
     let (runtime, store, storage) = &*STORE;
-    let path = Path::from(format!("http-cache-1/default/r/{:02x}/{KEY}", KEY.as_bytes()[0]));
+    let path = path();
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     for object in [data.to_vec(), started(data)] {
         runtime.block_on(async {
@@ -35,6 +36,12 @@ pub fn run(data: &[u8]) {
             }
         });
     }
+}
+
+/// The name of its object.
+#[must_use]
+pub fn path() -> Path {
+    Path::from(format!("http-cache-1/default/r/{:02x}/{KEY}", xxh3_64(KEY.as_bytes()) & 0xff))
 }
 
 /// The magic word, a checksum that is right, the writing's id and the key before the rest.

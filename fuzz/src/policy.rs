@@ -48,7 +48,8 @@ pub fn run(data: &[u8]) {
 }
 
 fn options(bits: u8) -> Options {
-    let mut options = Options::new().tenant_scoped(bits & 2 != 0).early_refresh((bits & 8 != 0).then_some(1.0));
+    let mut options =
+        Options::new().tenant_scoped(bits & 2 != 0).early_refresh((bits & 8 != 0).then_some(1.0));
     if bits & 1 != 0 {
         options = options.mode(Mode::Shared);
     }

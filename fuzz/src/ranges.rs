@@ -1,9 +1,7 @@
 //! `Range`, `If-Range` and `Content-Range`: no byte is served that is not there.
 
 use cache_api::Head;
-use cache_engine::policy::{
-    Decision, Form, Options, RequestView, StoredView, before, part_len, serve,
-};
+use cache_engine::policy::{Decision, Form, Options, RequestView, StoredView, before, part_len, serve};
 use http::{HeaderValue, Method, StatusCode, header};
 use url::Url;
 

@@ -15,7 +15,9 @@ pub fn run(data: &[u8]) {
     };
     let (options, url) = (Options::new(), Url::parse("https://a.example/").expect("a URL"));
     let (one, other) = (one.fields, other.fields);
-    let of = |fields| selectors(&response.fields, &RequestView::new(&Method::GET, &url, fields, &[7; 32]), &options);
+    let of = |fields| {
+        selectors(&response.fields, &RequestView::new(&Method::GET, &url, fields, &[7; 32]), &options)
+    };
     let (Some(mine), Some(theirs)) = (of(&one), of(&other)) else { return };
 
     let mut headers = response.fields.clone();

@@ -48,7 +48,9 @@ fn changed(random: &mut fastrand::Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
             0 => drop(input.drain(at..end)),
             1 => input.insert(at, random.u8(..)),
             2 => input[at..end].iter_mut().for_each(|byte| *byte ^= 1 << random.u8(0..8)),
-            3 => input[at..end].iter_mut().for_each(|byte| *byte = *random.choice(b"0123456789,=\"- \n;").unwrap()),
+            3 => input[at..end]
+                .iter_mut()
+                .for_each(|byte| *byte = *random.choice(b"0123456789,=\"- \n;").unwrap()),
             4 => {
                 let piece = input[at..end].to_vec();
                 drop(input.splice(at..at, piece));

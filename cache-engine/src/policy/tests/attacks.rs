@@ -56,7 +56,12 @@ fn what_one_users_answer_is_to_another() {
         // What varies on a field of one connection is compared like any other.
         ("GET | TE: trailers", "Vary: TE", "GET", "Fetch VaryMismatch"),
         ("GET | Connection: x-a | X-A: 1", "Vary: Connection, X-A", "GET | X-A: 1", "Fetch VaryMismatch"),
-        ("GET | Proxy-Authorization: a", "Vary: Proxy-Authorization", "GET | Proxy-Authorization: b", "Fetch VaryMismatch"),
+        (
+            "GET | Proxy-Authorization: a",
+            "Vary: Proxy-Authorization",
+            "GET | Proxy-Authorization: b",
+            "Fetch VaryMismatch",
+        ),
         ("GET | Cookie: a=1; b=2", "Vary: Cookie", "GET | Cookie: a=1;b=2", "Fetch VaryMismatch"),
         ("GET | Cookie: a=1 | Cookie: b=2", "Vary: Cookie", "GET | Cookie: a=1b=2", "Fetch VaryMismatch"),
         ("GET | Cookie: a", "Vary: cOOkie", "GET | cookie: a", "Serve 0 Full Fresh"),
@@ -68,9 +73,14 @@ fn what_one_users_answer_is_to_another() {
         ("GET | Origin: https://evil", "Vary: Origin", "GET | Origin: https://b", "Fetch VaryMismatch"),
     ];
     for (one, vary, other, expected) in table {
-        let after = exchange(&shared(), &req(one), &[], 0, &format!("200 | Cache-Control: max-age=60 | {vary}"));
+        let after =
+            exchange(&shared(), &req(one), &[], 0, &format!("200 | Cache-Control: max-age=60 | {vary}"));
         let Outcome::Store { head, .. } = after.outcome else { panic!("{one}: {after:?}") };
-        assert_eq!(decide(&shared(), &req(one), std::slice::from_ref(&head), 1), "Serve 0 Full Fresh", "{one}");
+        assert_eq!(
+            decide(&shared(), &req(one), std::slice::from_ref(&head), 1),
+            "Serve 0 Full Fresh",
+            "{one}"
+        );
         assert_eq!(decide(&shared(), &req(other), &[*head], 1), expected, "{one}, then {other}");
     }
 }
@@ -90,7 +100,11 @@ fn what_a_shared_cache_refuses() {
         ("GET", "200 | Cache-Control: max-age=60 | Set-Cookie: id=1", "Pass SetCookie"),
         ("GET", "200 | Cache-Control: PRIVATE, max-age=60", "Pass Private"),
         ("GET", "200 | Cache-Control: private=\"x, max-age=60", "Pass Private"),
-        ("GET", "200 | Cache-Control: max-age=60 | Connection: cache-control | Cache-Control: private", "Pass Private"),
+        (
+            "GET",
+            "200 | Cache-Control: max-age=60 | Connection: cache-control | Cache-Control: private",
+            "Pass Private",
+        ),
         ("GET", "200 | Cache-Control: x=\"a, no-store\", max-age=60", "Store"),
         ("GET", "200 | Cache-Control: x=\"a, no-store, max-age=60", "Pass ResponseNoStore"),
         ("GET", "200 | Cache-Control: max-age=60 | Vary: *, Accept", "Pass VaryStar"),
@@ -99,7 +113,11 @@ fn what_a_shared_cache_refuses() {
         ("GET", &*too_many, "Pass VaryStar"),
     ];
     for (request, answer, expected) in table {
-        assert_eq!(outcome(&exchange(&shared(), &req(request), &[], 0, answer)), expected, "{request} → {answer}");
+        assert_eq!(
+            outcome(&exchange(&shared(), &req(request), &[], 0, answer)),
+            expected,
+            "{request} → {answer}"
+        );
     }
 }
 
