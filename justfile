@@ -64,6 +64,10 @@ replicas:
 instructions:
     scripts/gate instructions
 
+# What reads from stores and networks, over its seeds and what is near them; FUZZ_SECONDS for each target.
+fuzz:
+    scripts/gate fuzz
+
 # The public suite of cache tests, in both modes; CACHE_TESTS_DIR names a checkout newer than the release on npm.
 cache-tests:
     scripts/gate cache-tests

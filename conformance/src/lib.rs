@@ -8,6 +8,8 @@ mod draft;
 mod failure;
 pub mod fault;
 mod interleave;
+#[cfg(feature = "services")]
+mod kills;
 mod payload;
 mod presence;
 pub mod proxy;
@@ -24,6 +26,8 @@ mod subject;
 mod suite;
 
 pub use failure::Failure;
+#[cfg(feature = "services")]
+pub use kills::Kills;
 pub use presence::{Presence, REQUIRE};
 pub use report::Report;
 pub use serializer::SerializerSuite;

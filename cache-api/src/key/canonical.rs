@@ -23,7 +23,7 @@ use crate::{CacheKey, Namespace};
 ///
 /// The URL is that of the WHATWG parser (lower-case host, no default port, no dot segments), without
 /// fragment, with percent-encodings of unreserved characters decoded and the others in upper case
-/// (RFC 3986 §6.2.2).
+/// (RFC 3986 §6.2.2); one with a `%` that begins no percent-encoding is taken as it is.
 #[derive(Clone)]
 pub struct CanonicalKey {
     /// All parts but tenant and redaction, which stand between the namespace and the others.
@@ -120,32 +120,27 @@ fn part(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// A "%" that begins no percent-encoding leaves the whole as it is: decoding what stands behind it could make it begin
+/// one (`%2%46` would become `%2F`), and two URLs that a server tells apart would be one resource.
 fn normalized(url: &Url) -> Cow<'_, str> {
     let text = &url[..Position::AfterQuery];
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
+    let Some((before, encoded)) = text.split_once('%') else { return Cow::Borrowed(text) };
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
-        match after.split_at_checked(2).map(|(hex, tail)| (u8::from_str_radix(hex, 16), hex, tail)) {
-            Some((Ok(byte), hex, tail)) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-                    out.push(char::from(byte));
-                } else {
-                    out.push('%');
-                    out.push_str(&hex.to_ascii_uppercase());
-                }
-                rest = tail;
+    out.push_str(before);
+    for piece in encoded.split('%') {
+        let split = piece.split_at_checked(2).filter(|(hex, _)| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        let Some((hex, rest)) = split else { return Cow::Borrowed(text) };
+        match u8::from_str_radix(hex, 16) {
+            Ok(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
+                out.push(char::from(byte));
             }
             _ => {
                 out.push('%');
-                rest = after;
+                out.push_str(&hex.to_ascii_uppercase());
             }
         }
+        out.push_str(rest);
     }
-    out.push_str(rest);
     Cow::Owned(out)
 }
 
@@ -172,6 +167,10 @@ mod tests {
             ("http://example.com/%e9", "http://example.com/%E9"),
             ("http://example.com/?", "http://example.com/?"),
             ("http://example.com/%2541", "http://example.com/%2541"),
+            // One stray "%", and nothing is decoded: "%2%46" is no "%2F".
+            ("http://example.com/%2%46", "http://example.com/%2%46"),
+            ("http://example.com/%41%", "http://example.com/%41%"),
+            ("http://example.com/?%%34%31=%c3%a9", "http://example.com/?%%34%31=%c3%a9"),
         ] {
             assert_eq!(normalized(&Url::parse(url).unwrap()), want);
         }

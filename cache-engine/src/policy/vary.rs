@@ -10,10 +10,13 @@ const SELECTOR: &[u8] = b"selector.v1";
 const VARIANT: &[u8] = b"variant.v1";
 const PART: &[u8] = b"part.v1";
 
+/// The most fields that `Vary` may name. Each is compared, for each variant, at each lookup; no origin has use for as many.
+const MAX_FIELDS: usize = 64;
+
 /// What `Vary` names in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Vary {
-    /// `*`, or something that is no list of field names: no request matches.
+    /// `*`, something that is no list of field names, or more of them than [`MAX_FIELDS`]: no request matches.
     Star,
     /// These fields, in lower case, sorted, each once.
     Fields(Vec<HeaderName>),
@@ -21,7 +24,7 @@ pub(super) enum Vary {
 
 /// The selectors of a response with these header fields to a request with those (RFC 9111 §4.1).
 ///
-/// `None` where no later request can match: `Vary: *`, or a field that is redacted from what is stored.
+/// `None` where no later request can match: `Vary: *`, more than 64 fields, or one that is redacted from what is stored.
 #[must_use]
 pub fn selectors(
     response: &HeaderMap,
@@ -97,7 +100,7 @@ pub(super) fn vary(headers: &HeaderMap) -> Vary {
     }
     names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     names.dedup();
-    Vary::Fields(names)
+    if names.len() > MAX_FIELDS { Vary::Star } else { Vary::Fields(names) }
 }
 
 pub(super) fn selector(name: HeaderName, request: &RequestView<'_>) -> Selector {

@@ -1,5 +1,6 @@
 //! The policy as tables: request, stored, now → decision; one file for each part of the RFCs.
 
+mod attacks;
 mod directives;
 mod early;
 mod faults;
