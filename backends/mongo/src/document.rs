@@ -90,7 +90,7 @@ impl Seen {
         self.garbage.is_empty()
             && self.retired.len() <= RETIRED_MAX
             && self.record.variants().iter().all(|v| v.is_live(now))
-            && self.record.variants().iter().map(inline).sum::<u64>() <= INLINE_TOTAL as u64
+            && self.record.variants().iter().map(inline).fold(0, u64::saturating_add) <= INLINE_TOTAL as u64
     }
 }
 

@@ -193,7 +193,7 @@ impl Commit<'_> {
         let Change::Put(Body::Inline(inline)) = &self.change else { return Ok(()) };
         let others = state.record.variants().iter().filter(|variant| variant.id != self.entry.variant);
         let others = others.filter(|variant| matches!(variant.body, Body::Inline(_)));
-        let total: u64 = others.map(|variant| variant.body.len()).sum();
+        let total: u64 = others.map(|variant| variant.body.len()).fold(0, u64::saturating_add);
         if self.spilt || total.saturating_add(inline.len) <= INLINE_TOTAL as u64 {
             return Ok(());
         }
