@@ -1,6 +1,6 @@
 //! The layers over a made-up hop: what reaches the seam, and what is done with the answer.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{Extensions, HeaderName, Method};
@@ -108,7 +108,7 @@ async fn controls_and_extensions_survive_every_hop() {
     assert_eq!([&asked[0], &asked[1]].map(|request| request.key.as_deref()), [Some("k"), None]);
     for request in asked {
         assert_eq!(request.controls, controls);
-        assert_eq!(request.tags, ["a".into()]);
+        assert_eq!(request.tags, [Arc::<str>::from("a")]);
         assert_eq!(request.tenant.as_deref(), Some("t"));
         assert_eq!(request.extensions.get(), Some(&Mark(7)));
     }
