@@ -157,7 +157,7 @@ fn whoami(_: usize, seen: &Seen) -> axum::response::Response {
 }
 
 #[tokio::test]
-async fn nobody_is_served_anothers_answer() {
+async fn nobody_is_served_the_answer_to_another() {
     for (mode, asked) in [(Mode::Private, 2), (Mode::Shared, 4)] {
         let origin = Origin::with(whoami).await;
         let cache = cached(engine().options(Options::new().mode(mode)));

@@ -146,7 +146,7 @@ async fn rules_modes_and_overrides_of_a_client() {
 }
 
 #[tokio::test]
-async fn a_shared_client_gives_nobody_anothers_answer() {
+async fn a_shared_client_gives_nobody_the_answer_to_another() {
     let origin = Origin::with(|seen| {
         let user = seen.header("authorization").unwrap_or("nobody").to_owned();
         response(200, &[FORBIDDEN], user)

@@ -17,8 +17,11 @@ pub mod vary;
 mod message;
 mod place;
 
+/// Takes any bytes, and panics where what reads them does something wrong.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name, which is also that of its seeds' directory.
-pub const TARGETS: [(&str, fn(&[u8])); 13] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("cache_control", cache_control::run),
     ("cbor_head", cbor_head::run),
     ("compressed", compressed::run),
