@@ -6,17 +6,11 @@ use http::HeaderValue;
 use crate::{
     bench::{Bench, tag, variant},
     case::cases,
-    failure::{Outcome, ensure},
+    failure::{Failure, Outcome, ensure},
     store::Store,
 };
 
 cases!["secrecy"; nothing_lies_open [Dumped, Hiding]];
-
-const URL: &str = "https://origin.example/private/letters?of=nobody-else";
-const FIELD: &str = "a word that is in a field";
-const NEW_FIELD: &str = "a word of the field's next state";
-const REMOVED: &str = "a word of what was removed";
-const TAG: &str = "the-name-of-a-tag";
 
 /// Something by which an entry is known, wherever it lies.
 struct Trace {
@@ -60,17 +54,23 @@ async fn nothing_lies_open(bench: Bench) -> Outcome {
 
 /// Stores bodies of both kinds, replaces them, gives an entry a new head, and removes one: what is left behind counts, too.
 async fn fill(bench: &Bench, store: &Store) -> Outcome<Vec<Trace>> {
+    // The store may hold other namespaces, too: what is looked for is in none of them.
+    let here = store.storage.namespace();
+    let url = format!("https://origin.example/private/{here}/letters?of=nobody-else");
+    let [field, new_field, removed_field, tag_name] =
+        ["a word", "a new head's word", "a removed word", "tag"].map(|word| format!("{word} of {here}"));
     let mut traces = vec![
-        Trace::kept("the URL", URL),
-        Trace::kept("a field", FIELD),
-        Trace::kept("a field of a new head", NEW_FIELD),
-        Trace::gone("a field of what was removed", REMOVED),
-        Trace::gone("the name of a tag", TAG),
+        Trace::kept("the URL", &*url),
+        Trace::kept("a field", &*field),
+        Trace::kept("a field of a new head", &*new_field),
+        Trace::gone("a field of what was removed", &*removed_field),
+        Trace::gone("the name of a tag", &*tag_name),
     ];
-    let secret = |value| HeaderValue::from_static(value);
+    let secret = |value: &str| HeaderValue::from_str(value).map_err(|e| Failure::of(&e));
     for (number, what, len) in [(1, "an inline body", 2000), (2, "a frame", 2 * FRAME_SIZE as u64 + 1000)] {
-        let mut draft = bench.draft(bench.key(number)).header("x-secret", secret(FIELD)).tags(&[tag(TAG)]);
-        draft.head.url = URL.into();
+        let mut draft =
+            bench.draft(bench.key(number)).header("x-secret", secret(&field)?).tags(&[tag(&tag_name)]);
+        draft.head.url = url.as_str().into();
         for _ in 0..2 {
             draft = draft.len(bench.seed(), len);
             store.put(&draft).await?;
@@ -82,8 +82,8 @@ async fn fill(bench: &Bench, store: &Store) -> Outcome<Vec<Trace>> {
     }
     let draft = bench.draft(bench.key(3));
     let written = store.put(&draft).await?;
-    store.replace_head(&draft.header("x-secret", secret(NEW_FIELD)), written.version).await?;
-    let removed = bench.draft(bench.key(3)).variant(variant(9)).header("x-secret", secret(REMOVED));
+    store.replace_head(&draft.header("x-secret", secret(&new_field)?), written.version).await?;
+    let removed = bench.draft(bench.key(3)).variant(variant(9)).header("x-secret", secret(&removed_field)?);
     let written = store.put(&removed).await?;
     store.remove_version(&removed.key, written.version).await?;
     Ok(traces)
