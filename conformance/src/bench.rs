@@ -179,6 +179,11 @@ impl Bench {
         self.0.seeds.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A seed of content that no other case has either.
+    pub(crate) fn own_seed(&self) -> u64 {
+        u64::from_le_bytes(self.0.id).wrapping_add(self.seed())
+    }
+
     /// Damages what the store holds of a resource.
     pub(crate) async fn damage(&self, key: &CacheKey, damage: Damage) -> Outcome<u64> {
         let changed = self.raw()?.damage(&self.namespace("")?, key, damage).await;

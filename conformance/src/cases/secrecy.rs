@@ -72,7 +72,7 @@ async fn fill(bench: &Bench, store: &Store) -> Outcome<Vec<Trace>> {
             bench.draft(bench.key(number)).header("x-secret", secret(&field)?).tags(&[tag(&tag_name)]);
         draft.head.url = url.as_str().into();
         for _ in 0..2 {
-            draft = draft.len(bench.seed(), len);
+            draft = draft.len(bench.own_seed(), len);
             store.put(&draft).await?;
         }
         store.check(&draft).await?;
