@@ -48,7 +48,7 @@ pub enum Keys {
     ///
     /// A key is made of the request, and what is stored of that is method and URL. So an entry is copied where the source's
     /// key function makes of these, and of one of the [tenants](CopyOptions::tenants) or none, the key under which the
-    /// entry lies; where more went into it (`Authorization`, a body) the entry is counted as
+    /// entry lies; where more went into it (`Authorization`, a body, a key of the request's own) the entry is counted as
     /// [unkeyed](Progress::unkeyed) and stays behind. So does one that was selected by a request field, since what is
     /// kept of its value is salted with the old key.
     Make,

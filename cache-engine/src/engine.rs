@@ -6,6 +6,7 @@ use cache_api::{
 use futures_util::{FutureExt, future::poll_immediate};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use url::Url;
 
 use crate::{
     body::Body,
@@ -205,6 +206,12 @@ impl<N: Network> Engine<N> {
     #[must_use]
     pub fn options(&self) -> &Options {
         self.0.sets.client()
+    }
+
+    /// The settings of the policy for requests to that URL: those of the first rule that matches it.
+    #[must_use]
+    pub fn options_for(&self, url: &Url) -> &Options {
+        self.0.sets.at(url)
     }
 
     /// The clock.

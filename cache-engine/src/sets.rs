@@ -45,6 +45,12 @@ impl Sets {
         &self.plain.options
     }
 
+    /// The settings for a URL.
+    pub(crate) fn at(&self, url: &Url) -> &Options {
+        let ruled = self.find(url).and_then(|rule| self.ruled.get(rule));
+        &ruled.map_or(&self.plain, |ruled| &ruled.set).options
+    }
+
     /// The number of the rule for a URL.
     pub(crate) fn find(&self, url: &Url) -> Option<usize> {
         self.rules.find(url)

@@ -31,6 +31,8 @@ enum Kind {
     Body,
     /// The cache's storage failed.
     Cache,
+    /// What steers the request contradicts itself.
+    Setting,
     /// The runtime is shutting down.
     Interrupted,
 }
@@ -52,6 +54,7 @@ impl Error {
         match error {
             cache_engine::Error::Network(error) => Arc::unwrap_or_clone(error),
             cache_engine::Error::Storage(error) => Self::new(Kind::Cache, error),
+            cache_engine::Error::Setting(invalid) => Self::new(Kind::Setting, invalid),
             other => Self::new(Kind::Interrupted, other),
         }
     }
@@ -84,6 +87,13 @@ impl Error {
         self.kind == Kind::Cache
     }
 
+    /// Whether the request's [`Controls`](crate::Controls) contradict each other; nothing was asked of anyone. What is
+    /// wrong is an [`InvalidSetting`](crate::InvalidSetting).
+    #[must_use]
+    pub fn is_setting(&self) -> bool {
+        self.kind == Kind::Setting
+    }
+
     /// What failed, in its own type: [`downcast_ref`](StdError#method.downcast_ref) tells it. It is the error's
     /// [source](StdError::source), too.
     #[must_use]
@@ -98,6 +108,7 @@ impl fmt::Display for Error {
             Kind::Service => "the service below the cache failed",
             Kind::Body => "a request or response body broke off",
             Kind::Cache => "the cache's storage failed",
+            Kind::Setting => "the request's settings cannot be used together",
             Kind::Interrupted => "the fetch was cut off",
         })
     }

@@ -73,7 +73,7 @@ impl<B> CacheLayer<B> {
     }
 
     /// Collects the body of a request, if it has at most that many bytes, where the request's method is one that is
-    /// cached ([`Options::methods`](crate::Options::methods)): it then is part of the key, so that answers to QUERY or
+    /// cached ([`Options::methods`](crate::Options::methods), or those of a [`Rule`](crate::Rule)): it then is part of the key, so that answers to QUERY or
     /// POST can be served out of the store. Trailers of a request that is collected are dropped.
     ///
     /// Without it, and beyond that size, a request that has a body goes past the cache.

@@ -14,6 +14,6 @@ pub use service::{Cache, ResponseFuture};
 
 pub use cache_api::{self, KeyFn, Storage};
 pub use cache_engine::policy::{
-    Controls, Expiry, ExpiryMode, Fallback, InvalidSetting, Mode, Options, Precedence, Rule, Setting,
+    Controls, Expiry, ExpiryMode, Fallback, InvalidSetting, Mode, Options, Precedence, Rule, Rules, Setting,
 };
 pub use cache_engine::{self, CacheInfo, EngineBuilder, OwnKey, Source, Tags, Tenant};

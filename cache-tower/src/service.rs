@@ -158,7 +158,7 @@ where
             asked.headers = parts.headers;
             asked.extensions.insert(Target(uri));
             asked.tenant = asked.tenant.or_else(|| self.front.tenant.clone());
-            let is_keyed = self.engine.options().methods.contains(&asked.method);
+            let is_keyed = self.engine.options_for(&asked.url).methods.contains(&asked.method);
             asked.body = self.front.payload(body, is_keyed).await?;
             let answered = self.engine.handle(asked).await.map_err(Error::of_engine)?;
             Ok(self.front.deliver(answered))

@@ -7,7 +7,7 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
-use cache_tower::{CacheLayer, Controls, Mode, Options, Source, Tags, Tenant};
+use cache_tower::{CacheLayer, Controls, InvalidSetting, Mode, Options, Rule, Rules, Source, Tags, Tenant};
 use http::{HeaderValue, Method, StatusCode, header};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use support::{Cached, Origin, Seen, TestClock, cached, engine, response, send};
@@ -225,6 +225,36 @@ async fn a_body_is_part_of_the_key_where_it_may_be_collected() {
         }
         assert_eq!(origin.asked(), asked, "{limit:?}");
     }
+}
+
+#[tokio::test]
+async fn a_rule_says_whose_bodies_are_collected() {
+    let query = Method::from_bytes(b"QUERY").unwrap();
+    let rule = Rule::new("search").path("/search").methods([Method::GET, query]);
+    let origin = Origin::with(|_, seen: &Seen| response(200, &[FRESH], seen.body.clone())).await;
+    let layer = CacheLayer::new(engine().rules(Rules::new([rule]).unwrap())).buffer_bodies(100);
+    let cache = layer.layer(Client::builder(TokioExecutor::new()).build_http());
+    for (path, asked) in [("/search", 1), ("/other", 3)] {
+        for _ in 0..2 {
+            let request = origin.request("QUERY", path).map(|_| Body::from("words"));
+            assert_eq!(send(&cache, request).await.unwrap().text(), "words");
+        }
+        assert_eq!(origin.asked(), asked, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn controls_that_contradict_each_other_are_refused() {
+    let origin = Origin::with(|_, _| response(200, &[FRESH], "body")).await;
+    let cache = cached(engine());
+    let mut controls = Controls::new();
+    (controls.only_if_cached, controls.reload) = (true, true);
+    let mut request = origin.get("/");
+    request.extensions_mut().insert(controls);
+    let error = send(&cache, request).await.err().unwrap();
+    assert!(error.is_setting() && !error.is_service() && !error.is_cache(), "{error:?}");
+    let invalid = error.inner().downcast_ref::<InvalidSetting>().unwrap();
+    assert_eq!((invalid.setting(), origin.asked()), ("only_if_cached", 0));
 }
 
 #[tokio::test]
