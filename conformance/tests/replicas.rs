@@ -1,5 +1,5 @@
 //! Several processes that share a store: one request to the origin a stampede, purges that all see, and random runs in
-//! which nobody is served what he may not be. On every store that several processes can share.
+//! which nobody is served what he may not be. On every store that several processes can share. And stores that die.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/dead_store.rs"]
+mod dead_store;
 #[path = "../examples/harness/mod.rs"]
 mod harness;
 
@@ -65,9 +67,10 @@ fn main() -> ExitCode {
         .and(
             Trials::new("redis-cluster", cluster.presence()).case("node_killed", || killed(Kind::Cluster, 1)),
         )
-        .and(Trials::new("redis", redis.presence()).case("server_killed", || killed(Kind::Single, 0)));
+        .and(Trials::new("redis", redis.presence()).case("server_killed", || killed(Kind::Single, 0)))
+        .and(dead("redis", &redis));
     for (backend, service) in &others {
-        trials = trials.and(of(backend, service));
+        trials = trials.and(of(backend, service)).and(dead(backend, service));
     }
     trials.run()
 }
@@ -78,6 +81,13 @@ fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
 
 fn of(backend: &str, service: &Service) -> Trials {
     trials(backend, &service.presence(), service.url(), Duration::ZERO)
+}
+
+/// What is promised of a store that is not there any more.
+fn dead(backend: &str, service: &Service) -> Trials {
+    let url = service.url().unwrap_or_default().to_owned();
+    Trials::new(backend, service.presence())
+        .case("a_dead_store_is_left_alone", move || async move { dead_store::is_left_alone(&url).await })
 }
 
 /// What is promised of the store at that URL, with that bound for purges.
