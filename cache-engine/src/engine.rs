@@ -12,7 +12,6 @@ use crate::{
     clock::Clock,
     error::Error,
     expedition::Expedition,
-    filter,
     flight::Flights,
     found::Found,
     info::{CacheInfo, Source},
@@ -21,10 +20,11 @@ use crate::{
     lookups::{Entered, Lookups},
     misses::Misses,
     network::{Network, Request},
-    policy::{self, Ask, Before, Controls, Decision, Reason, RequestView},
+    policy::{self, Ask, Controls, Decision, Reason, RequestView},
     queue::{Queue, Turn, Wanted},
     sets::Sets,
     settings::Settings,
+    sift::decide,
     store::Store,
     suspend::Suspensions,
     uses::Uses,
@@ -424,41 +424,6 @@ impl<N: Network> Inner<N> {
             });
         }
     }
-
-    /// Lets the filter look at what is to be used, and removes what it rejects.
-    async fn sift(
-        &self,
-        sets: &Sets,
-        store: &Store,
-        request: &Request<N::Body>,
-        key: &CacheKey,
-        found: &mut Found,
-        before: &mut Before,
-    ) {
-        let Some(filter) = &sets.filter else { return };
-        let now = self.clock.now();
-        let decide = |found: &Found| decide(sets, request, key, Some(found), now);
-        for version in filter::sift(filter, request, found, before, decide).await {
-            if !sets.keep_out_writes(request) {
-                // A failure is reported where it happens; it is rejected again at its next use.
-                let _ = store.remove(key, Some(version)).await;
-            }
-        }
-    }
-}
-
-/// What the policy says of a request and of what was found for it.
-fn decide<B>(
-    sets: &Sets,
-    request: &Request<B>,
-    key: &CacheKey,
-    found: Option<&Found>,
-    now: SystemTime,
-) -> Before {
-    let views = found.map(|found| sets.views(found)).unwrap_or_default();
-    let options = sets.of(request);
-    let chance = options.early_refresh.map(|_| fastrand::f64());
-    policy::before(options, &view(request, key).with_chance(chance), &views, now)
 }
 
 /// What of the request is known to select among variants: requests that differ in it do not wait for each other.

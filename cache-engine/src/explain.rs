@@ -5,10 +5,10 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::{
     engine::{Engine, view},
-    filter,
     found::Found,
     network::{Network, Request},
     policy::{self, Before, Decision, Forward, Reason, Reasons},
+    sift::sift,
 };
 
 /// What the cache would do with a request, and why. `Display` says it in words, one thing a line.
@@ -76,7 +76,7 @@ impl<N: Network> Engine<N> {
         } else {
             let mut before = decide(found.as_ref());
             if let (Some(filter), Some(found)) = (&sets.filter, &mut found) {
-                filter::sift(filter, &asked, found, &mut before, |found| decide(Some(found))).await;
+                sift(filter, &asked, found, &mut before, |found| decide(Some(found))).await;
             }
             before
         };

@@ -3,16 +3,12 @@
 use std::{fmt, future::Future, panic::AssertUnwindSafe, sync::Arc};
 
 use async_trait::async_trait;
-use cache_api::{Head, Result, Version};
+use cache_api::{Head, Result};
 use futures_util::FutureExt;
 use http::{HeaderMap, Method};
 use url::Url;
 
-use crate::{
-    found::Found,
-    network::Request,
-    policy::{Before, Reason},
-};
+use crate::{network::Request, policy::Reason};
 
 /// Says which responses may be stored, and which stored ones may be used.
 ///
@@ -146,31 +142,4 @@ pub(crate) async fn refusal<B>(
             Some(Reason::FilterFailed)
         }
     }
-}
-
-/// Lets a filter look at the stored response on which a decision rests. One that it rejects is taken out of what was found, and
-/// it is decided anew. Returns the versions that are to be removed.
-pub(crate) async fn sift<B: Sync>(
-    filter: &Arc<dyn Filter>,
-    request: &Request<B>,
-    found: &mut Found,
-    before: &mut Before,
-    decide: impl Fn(&Found) -> Before,
-) -> Vec<Version> {
-    let mut rejected = Vec::new();
-    while let Some(index) = before.chosen() {
-        let Some((version, head)) =
-            found.variant(index).and_then(|variant| Some((variant.version, variant.head.value()?)))
-        else {
-            break;
-        };
-        let Some(reason) = refusal(Some(filter), Step::Read, request, head).await else { break };
-        if reason == Reason::RejectedOnRead {
-            rejected.push(version);
-        }
-        found.pass_over(index);
-        *before = decide(found);
-        before.leave_out(reason);
-    }
-    rejected
 }

@@ -25,6 +25,7 @@ mod queue;
 mod resume;
 mod sets;
 mod settings;
+mod sift;
 mod sink;
 mod stale;
 mod steer;

@@ -9,10 +9,11 @@ use arc_swap::{ArcSwap, Guard};
 use url::Url;
 
 use crate::{
-    engine::Engine,
+    engine::{Answered, Engine, unsatisfiable},
     filter::Filter,
+    info::{CacheInfo, Source},
     network::Network,
-    policy::{InvalidSetting, Options, Rules},
+    policy::{InvalidSetting, Options, Reason, Rules},
     sets::Sets,
 };
 
@@ -80,6 +81,14 @@ impl<N: Network> Engine<N> {
         let LiveSettings { options, rules, filter } = new;
         live.sets.store(Arc::new(Sets::new(options, rules, filter).after(&old)));
         Ok(())
+    }
+
+    /// The answer to what has no URL, and so cannot be looked up: 504 where the cache is [offline](Options::offline), `None`
+    /// where it may be sent.
+    #[must_use]
+    pub fn refused_offline(&self) -> Option<Answered<N::Response>> {
+        let is_offline = self.options().offline;
+        is_offline.then(|| unsatisfiable(CacheInfo::new(Source::Nowhere, Reason::Offline.into()), None))
     }
 
     /// A copy of the settings in force that can be changed.
