@@ -267,6 +267,8 @@ impl<N: Network> Inner<N> {
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
         let mut queue = Queue::default();
         let mut unreadable: Vec<Version> = Vec::new();
+        // Why something that was found was left out, in this round or in one before.
+        let mut left_out = None;
         loop {
             let landings = self.flights.landings(&key);
             let mut found = match self.look(store, &key).await {
@@ -279,11 +281,12 @@ impl<N: Network> Inner<N> {
                 found.pass_over_versions(&unreadable);
             }
             let mut before = decide(sets, &request, &key, found.as_ref(), now);
-            if !unreadable.is_empty() {
-                before.leave_out(Reason::Unreadable);
+            if let Some(reason) = left_out {
+                before.leave_out(reason);
             }
             if let (Some(_), Some(found)) = (&sets.filter, &mut found) {
-                Box::pin(self.sift(sets, store, &request, &key, found, &mut before)).await;
+                let sifted = Box::pin(self.sift(sets, store, &request, &key, found, &mut before)).await;
+                left_out = sifted.or(left_out);
             }
             let (index, form, refresh) = match &before.decision {
                 Decision::Serve { index, form } => (*index, *form, None),
@@ -357,6 +360,7 @@ impl<N: Network> Inner<N> {
                         // Who wants nothing sent gets what else there is, or is told that there is nothing.
                         if decide(sets, &request, &key, Some(&rest), now).ask().is_none() {
                             unreadable.push(version);
+                            left_out = Some(Reason::Unreadable);
                             continue;
                         }
                     }

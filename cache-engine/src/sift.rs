@@ -29,7 +29,7 @@ pub(crate) fn decide<B>(
 }
 
 impl<N: Network> Inner<N> {
-    /// Lets the filter look at what is to be used, and removes what it rejects.
+    /// Lets the filter look at what is to be used, and removes what it rejects. Returns why anything was left out.
     pub(crate) async fn sift(
         &self,
         sets: &Sets,
@@ -38,29 +38,31 @@ impl<N: Network> Inner<N> {
         key: &CacheKey,
         found: &mut Found,
         before: &mut Before,
-    ) {
-        let Some(filter) = &sets.filter else { return };
+    ) -> Option<Reason> {
+        let filter = sets.filter.as_ref()?;
         let now = self.clock.now();
         let decide = |found: &Found| decide(sets, request, key, Some(found), now);
-        for version in sift(filter, request, found, before, decide).await {
+        let (rejected, reason) = sift(filter, request, found, before, decide).await;
+        for version in rejected {
             if !sets.keep_out_writes(request) {
                 // A failure is reported where it happens; it is rejected again at its next use.
                 let _ = store.remove(key, Some(version)).await;
             }
         }
+        reason
     }
 }
 
 /// Lets a filter look at the stored response on which a decision rests. One that it rejects is taken out of what was found, and
-/// it is decided anew. Returns the versions that are to be removed.
+/// it is decided anew. Returns the versions that are to be removed, and why anything was left out.
 pub(crate) async fn sift<B: Sync>(
     filter: &Arc<dyn Filter>,
     request: &Request<B>,
     found: &mut Found,
     before: &mut Before,
     decide: impl Fn(&Found) -> Before,
-) -> Vec<Version> {
-    let mut rejected = Vec::new();
+) -> (Vec<Version>, Option<Reason>) {
+    let (mut rejected, mut left_out) = (Vec::new(), None);
     while let Some(index) = before.chosen() {
         let Some((version, head)) =
             found.variant(index).and_then(|variant| Some((variant.version, variant.head.value()?)))
@@ -74,6 +76,7 @@ pub(crate) async fn sift<B: Sync>(
         found.pass_over(index);
         *before = decide(found);
         before.leave_out(reason);
+        left_out = Some(reason);
     }
-    rejected
+    (rejected, left_out)
 }
