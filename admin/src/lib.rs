@@ -3,6 +3,7 @@
 
 mod admin;
 mod body;
+mod chain;
 mod copy;
 mod entry;
 mod filter;
@@ -16,6 +17,7 @@ mod remove;
 mod target;
 
 pub use admin::Admin;
+pub use chain::Hop;
 pub use copy::{CopyOptions, Keys};
 pub use entry::{EntryInfo, State};
 pub use filter::EntryFilter;

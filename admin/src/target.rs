@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use cache_api::{KeyRequest, Namespace};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
 /// A request by which a resource is known: what a key is made of.
@@ -51,6 +51,21 @@ impl Target {
     pub fn with_tenant(mut self, tenant: impl Into<Arc<str>>) -> Self {
         self.tenant = Some(tenant.into());
         self
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Where a redirect leads from here: a GET with the same fields on behalf of the same tenant, without the credentials
+    /// where it leads to another origin.
+    pub(crate) fn to(mut self, url: Url) -> Self {
+        if url.origin() != self.url.origin() {
+            for name in [header::AUTHORIZATION, header::COOKIE] {
+                self.headers.remove(name);
+            }
+        }
+        Self { method: Method::GET, url, body: Bytes::new(), ..self }
     }
 
     pub(crate) fn request<'a>(&'a self, namespace: &'a Namespace) -> KeyRequest<'a> {

@@ -1,12 +1,11 @@
 use std::{fmt, pin::pin, sync::Arc, time::SystemTime};
 
 use cache_api::{
-    CacheKey, DefaultKey, ErrorKind, KeyFn, KeyRequest, Keyed, Serializer, Storage, TagDigest, Use,
+    CacheKey, DefaultKey, ErrorKind, KeyFn, KeyRequest, Keyed, Serializer, Storage, TagDigest, Use, Version,
 };
 use futures_util::{FutureExt, future::poll_immediate};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use url::Url;
 
 use crate::{
     body::Body,
@@ -14,18 +13,20 @@ use crate::{
     error::Error,
     expedition::Expedition,
     flight::Flights,
-    found::{Found, Views},
+    found::Found,
     info::{CacheInfo, Source},
     lease::Returns,
+    live::Live,
     lookups::{Entered, Lookups},
-    memo::Memo,
     misses::Misses,
     network::{Network, Request},
-    policy::{self, Ask, Decision, Options, Reasons, RequestView},
+    policy::{self, Ask, Controls, Decision, Reason, RequestView},
     queue::{Queue, Turn, Wanted},
     sets::Sets,
     settings::Settings,
+    sift::decide,
     store::Store,
+    suspend::Suspensions,
     uses::Uses,
 };
 
@@ -41,8 +42,8 @@ pub(crate) struct Inner<N: Network> {
     /// Makes the keys of requests that name their own.
     named: DefaultKey,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sets: Sets,
-    memo: Memo,
+    pub(crate) live: Live,
+    pub(crate) suspensions: Suspensions,
     pub(crate) settings: Settings,
     lookups: Lookups<Found>,
     pub(crate) flights: Flights<N::Error>,
@@ -88,8 +89,8 @@ impl<N: Network> Engine<N> {
             key,
             named,
             clock,
-            sets,
-            memo: Memo::new(),
+            live: Live::new(sets),
+            suspensions: Suspensions::default(),
             settings,
             lookups: Lookups::default(),
             flights: Flights::default(),
@@ -114,20 +115,25 @@ impl<N: Network> Engine<N> {
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
         request.controls.check().map_err(Error::Setting)?;
-        request.rule = inner.sets.find(&request.url);
+        // What is swapped meanwhile is for the requests that come later.
+        let sets = inner.live.load();
+        request.rule = sets.find(&request.url);
         let Some(store) = inner.open_store() else {
-            return Box::pin(inner.past(None, request)).await;
+            return Box::pin(inner.past(&sets, None, request, Reason::Bypass)).await;
         };
+        if inner.suspensions.any() {
+            return Box::pin(inner.past(&sets, Some(store), request, Reason::Suspended)).await;
+        }
         let Some(key) = inner.key_of(store, &request).await else {
-            return Box::pin(inner.past(Some(store), request)).await;
+            return Box::pin(inner.past(&sets, Some(store), request, Reason::NoKey)).await;
         };
         if request.controls.bypass
-            || !inner.options(&request).methods.contains(&request.method)
+            || !sets.of(&request).methods.contains(&request.method)
             || policy::names_another_host(&request.headers, &request.url)
         {
-            return Box::pin(inner.past(Some(store), request)).await;
+            return Box::pin(inner.past(&sets, Some(store), request, Reason::Bypass)).await;
         }
-        Inner::cached(inner, store, request, key).await
+        Inner::cached(inner, &sets, store, request, key).await
     }
 
     /// Waits for what is being stored and refreshed in the background, and closes the storage.
@@ -146,7 +152,10 @@ impl<N: Network> Engine<N> {
         }
         match &inner.store {
             Some(store) => {
-                store.touch(&inner.uses.take()).await;
+                let uses = inner.uses.take();
+                if !inner.live.load().client().keep_out_writes(&Controls::new()) {
+                    store.touch(&uses).await;
+                }
                 store.storage.close().await
             }
             None => Ok(()),
@@ -202,18 +211,6 @@ impl<N: Network> Engine<N> {
         &self.0.network
     }
 
-    /// The settings of the policy, for requests that match no rule.
-    #[must_use]
-    pub fn options(&self) -> &Options {
-        self.0.sets.client()
-    }
-
-    /// The settings of the policy for requests to that URL: those of the first rule that matches it.
-    #[must_use]
-    pub fn options_for(&self, url: &Url) -> &Options {
-        self.0.sets.at(url)
-    }
-
     /// The clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
@@ -229,17 +226,6 @@ impl<N: Network> Inner<N> {
     /// The store, until the engine is closed.
     pub(crate) fn open_store(&self) -> Option<&Store> {
         self.store.as_ref().filter(|_| !self.closing.is_cancelled())
-    }
-
-    pub(crate) fn options(&self, request: &Request<N::Body>) -> &Options {
-        self.sets.of(request)
-    }
-
-    /// What is told of an answer to that request.
-    pub(crate) fn info(&self, request: &Request<N::Body>, source: Source, reasons: Reasons) -> CacheInfo {
-        let mut info = CacheInfo::new(source, reasons);
-        info.rule = request.rule.and_then(|rule| self.sets.name(rule)).cloned();
-        info
     }
 
     /// The request's key; `None` where it goes past the cache.
@@ -274,39 +260,49 @@ impl<N: Network> Inner<N> {
 
     async fn cached(
         self: &Arc<Self>,
+        sets: &Arc<Sets>,
         store: &Store,
         request: Request<N::Body>,
         key: CacheKey,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
         let mut queue = Queue::default();
+        let mut unreadable: Vec<Version> = Vec::new();
+        // Why something that was found was left out, in this round or in one before.
+        let mut left_out = None;
         loop {
             let landings = self.flights.landings(&key);
-            let found = match self.look(store, &key).await {
+            let mut found = match self.look(store, &key).await {
                 Ok(found) => Some(found),
                 Err(error) if self.settings.fail_closed => return Err(Error::Storage(error)),
                 Err(_) => None,
             };
             let now = self.clock.now();
-            let before = {
-                let views = found.as_ref().map(|found| self.views(found)).unwrap_or_default();
-                let options = self.options(&request);
-                let chance = options.early_refresh.map(|_| fastrand::f64());
-                policy::before(options, &view(&request, &key).with_chance(chance), &views, now)
-            };
+            if let (Some(found), false) = (&mut found, unreadable.is_empty()) {
+                found.pass_over_versions(&unreadable);
+            }
+            let mut before = decide(sets, &request, &key, found.as_ref(), now);
+            if let Some(reason) = left_out {
+                before.leave_out(reason);
+            }
+            if let (Some(_), Some(found)) = (&sets.filter, &mut found) {
+                let sifted = Box::pin(self.sift(sets, store, &request, &key, found, &mut before)).await;
+                left_out = sifted.or(left_out);
+            }
             let (index, form, refresh) = match &before.decision {
                 Decision::Serve { index, form } => (*index, *form, None),
                 Decision::ServeEarly { index, form, refresh }
                 | Decision::ServeStale { index, form, refresh } => (*index, *form, Some(refresh)),
                 Decision::Unsatisfiable => {
-                    let info = self.info(&request, Source::Nowhere, before.reasons);
+                    let info = sets.info(&request, Source::Nowhere, before.reasons);
                     return Ok(unsatisfiable(info, Some(key)));
                 }
                 Decision::Revalidate(ask) | Decision::Fetch(ask) | Decision::Bypass(ask) => {
                     let ask = ask.clone();
                     let wanted = Wanted {
+                        sets,
                         store,
                         request: &request,
-                        flight: (key, self.selection(&request, &key, found.as_ref())),
+                        flight: (key, selection(sets, &request, &key, found.as_ref())),
                         found: found.as_ref(),
                         ask: &ask,
                         landings,
@@ -318,6 +314,7 @@ impl<N: Network> Inner<N> {
                     };
                     let expedition = Expedition {
                         inner: Arc::clone(self),
+                        sets: Arc::clone(sets),
                         store: store.clone(),
                         request,
                         key,
@@ -331,15 +328,18 @@ impl<N: Network> Inner<N> {
             queue.step_back();
             let Some(found) = found else { continue };
             let age = before.age;
-            let served = found.serve(store, index, form, None, age, |head| self.resume(&request, head)).await;
+            let served =
+                found.serve(store, index, form, None, age, |head| self.resume(sets, &request, head)).await;
             if let Some(refresh) = refresh {
-                self.refresh(store, &request, key, &found, &before, refresh, landings);
+                self.refresh(sets, store, &request, key, &found, &before, refresh, landings);
             }
             let source = if before.ttl.is_some_and(|ttl| ttl <= 0) { Source::Stale } else { Source::Store };
             match served {
                 Ok(response) => {
-                    self.note_use(store, key, &found, index, now);
-                    let mut info = self.info(&request, source, before.reasons);
+                    if !sets.keep_out_writes(&request) {
+                        self.note_use(store, key, &found, index, now);
+                    }
+                    let mut info = sets.info(&request, source, before.reasons);
                     info.collapsed = queue.collapsed;
                     info.ttl = before.ttl;
                     return Ok(answered(response, info.about(key, &found, index), age));
@@ -349,17 +349,28 @@ impl<N: Network> Inner<N> {
                         return Err(Error::Storage(error));
                     }
                     // What cannot be read is of no use to anyone.
-                    if let Some(variant) =
-                        found.variant(index).filter(|_| error.is_gone() || error.is_corrupt())
-                    {
-                        let _ = store.remove(&key, Some(variant.version)).await;
+                    let is_useless =
+                        (error.is_gone() || error.is_corrupt()) && !sets.keep_out_writes(&request);
+                    if let Some(version) = found.variant(index).map(|variant| variant.version) {
+                        if is_useless {
+                            let _ = store.remove(&key, Some(version)).await;
+                        }
+                        let mut rest = found.clone();
+                        rest.pass_over(index);
+                        // Who wants nothing sent gets what else there is, or is told that there is nothing.
+                        if decide(sets, &request, &key, Some(&rest), now).ask().is_none() {
+                            unreadable.push(version);
+                            left_out = Some(Reason::Unreadable);
+                            continue;
+                        }
                     }
                     let ask = Ask::default();
                     let mut before = before;
                     before.forward = Some(policy::Forward::Miss);
-                    before.reasons = policy::Reason::Unreadable.into();
+                    before.reasons = Reason::Unreadable.into();
                     let expedition = Expedition {
                         inner: Arc::clone(self),
+                        sets: Arc::clone(sets),
                         store: store.clone(),
                         request,
                         key,
@@ -403,11 +414,6 @@ impl<N: Network> Inner<N> {
         }
     }
 
-    /// The stored responses as the policy sees them, each judged once.
-    pub(crate) fn views<'a>(&self, found: &'a Found) -> Views<'a> {
-        found.views(|head| self.memo.freshness(head, self.sets.client()))
-    }
-
     /// Notes that an entry was served, for a storage that evicts what is not used.
     fn note_use(&self, store: &Store, key: CacheKey, found: &Found, index: usize, now: SystemTime) {
         if store.storage.abilities().touch.is_none() {
@@ -422,21 +428,21 @@ impl<N: Network> Inner<N> {
             });
         }
     }
+}
 
-    /// What of the request is known to select among variants: requests that differ in it do not wait for each other.
-    pub(crate) fn selection(
-        &self,
-        request: &Request<N::Body>,
-        key: &CacheKey,
-        found: Option<&Found>,
-    ) -> [u8; 16] {
-        let names: HeaderMap = found.map(Found::selecting_fields).unwrap_or_default();
-        if names.is_empty() {
-            return [0; 16];
-        }
-        policy::selectors(&names, &view(request, key), self.sets.client())
-            .map_or([0; 16], |selectors| policy::variant_digest(&selectors))
+/// What of the request is known to select among variants: requests that differ in it do not wait for each other.
+pub(crate) fn selection<B>(
+    sets: &Sets,
+    request: &Request<B>,
+    key: &CacheKey,
+    found: Option<&Found>,
+) -> [u8; 16] {
+    let names: HeaderMap = found.map(Found::selecting_fields).unwrap_or_default();
+    if names.is_empty() {
+        return [0; 16];
     }
+    policy::selectors(&names, &view(request, key), sets.client())
+        .map_or([0; 16], |selectors| policy::variant_digest(&selectors))
 }
 
 pub(crate) fn view<'a, B>(request: &'a Request<B>, key: &'a CacheKey) -> RequestView<'a> {

@@ -1,8 +1,8 @@
 //! One request to the origin, from what it asks to what becomes of the answer.
 
-use std::{panic, sync::Arc};
+use std::{panic, sync::Arc, time::SystemTime};
 
-use cache_api::{CacheKey, Change, Committed, Entry};
+use cache_api::{CacheKey, Change, Committed, Entry, Head};
 use http::{Extensions, HeaderMap, Method, Response, header};
 use tokio::sync::oneshot;
 use tracing::Instrument;
@@ -11,13 +11,15 @@ use crate::{
     body::Body,
     engine::{Answer, Answered, Inner, answered, view},
     error::Error,
+    filter::{self, Step},
     flight::{Landing, Pilot},
     found::Found,
     info::{CacheInfo, Source},
     lease::{self, Crossing},
     network::{Network, Request, WireBody},
     pipe::Pipe,
-    policy::{self, After, Ask, Before, Keep, Outcome, ResponseView},
+    policy::{self, After, Ask, Before, Keep, Outcome, Reason, ResponseView},
+    sets::Sets,
     sink::{Draft, Sink},
     store::Store,
     transfer::Transfer,
@@ -25,6 +27,8 @@ use crate::{
 
 pub(crate) struct Expedition<N: Network> {
     pub(crate) inner: Arc<Inner<N>>,
+    /// The settings that its request began with.
+    pub(crate) sets: Arc<Sets>,
     pub(crate) store: Store,
     pub(crate) request: Request<N::Body>,
     pub(crate) key: CacheKey,
@@ -74,7 +78,7 @@ impl<N: Network> Expedition<N> {
     /// Goes without a caller, to refresh what is stored.
     ///
     /// Of all processes that share the store one does, where it has leases.
-    pub(crate) fn go_in_background(self, mut pilot: Pilot<N::Error>) {
+    pub(crate) fn go_in_background(mut self, mut pilot: Pilot<N::Error>) {
         let tracked = self.inner.tasks.token();
         let refresh = async move {
             let Inner { settings, tasks, returns, .. } = &*self.inner;
@@ -110,7 +114,7 @@ impl<N: Network> Expedition<N> {
         versions(found.ticket().variants()) != versions(now.variants())
     }
 
-    async fn travel(self, pilot: Option<Pilot<N::Error>>, mut caller: oneshot::Sender<Outcomes<N>>) {
+    async fn travel(mut self, pilot: Option<Pilot<N::Error>>, mut caller: oneshot::Sender<Outcomes<N>>) {
         let tracked = self.inner.tasks.token();
         let arrival = {
             let going = std::pin::pin!(self.go());
@@ -137,7 +141,7 @@ impl<N: Network> Expedition<N> {
         }
     }
 
-    async fn go(&self) -> Return<N> {
+    async fn go(&mut self) -> Return<N> {
         let mut ask = self.ask.clone();
         // The one loop: a 304 that matches nothing stored, or what cannot be read, is asked for again.
         loop {
@@ -146,23 +150,42 @@ impl<N: Network> Expedition<N> {
                 Ok(response) => response,
                 Err(error) => return self.failed(error, &ask).await,
             };
-            let responded_at = self.inner.clock.now();
-            let after = {
-                let head = N::head(&response);
-                let views = self.found.as_ref().map(|found| self.inner.views(found)).unwrap_or_default();
-                let received = ResponseView::new(head.status, head.headers, requested_at, responded_at)
-                    .with_version(head.version);
-                let options = self.inner.options(&self.request);
-                let after = policy::after(options, &view(&self.request, &self.key), &ask, &views, &received);
-                let redirected = N::is_redirected(&response, &self.request.url);
-                if redirected { after.redirected(head.status, &ask) } else { after }
-            };
-            let asked_plainly = ask.conditions.is_empty();
-            match self.settle(response, after, asked_plainly).await {
-                Some(arrival) => return arrival,
-                None => ask = ask.unconditional(),
+            let received = (requested_at, self.inner.clock.now());
+            let mut after = self.judge(&response, &ask, received, None);
+            if let Outcome::Store { head, .. } = &after.outcome
+                && let Some(reason) = self.refusal(Step::Write, head).await
+            {
+                // What is stored is as outdated by it as by any answer that is not stored.
+                after = self.judge(&response, &ask, received, Some(reason));
+            }
+            if let Some(arrival) = self.settle(response, after, &mut ask).await {
+                return arrival;
             }
         }
+    }
+
+    /// What the policy says of an answer, or of one that is kept out of the store for a reason of its own.
+    fn judge(
+        &self,
+        response: &N::Response,
+        ask: &Ask,
+        (requested_at, responded_at): (SystemTime, SystemTime),
+        refused: Option<Reason>,
+    ) -> After {
+        let head = N::head(response);
+        let views = self.found.as_ref().map(|found| self.sets.views(found)).unwrap_or_default();
+        let received = ResponseView::new(head.status, head.headers, requested_at, responded_at)
+            .with_version(head.version)
+            .with_refusal(refused);
+        let options = self.sets.of(&self.request);
+        let after = policy::after(options, &view(&self.request, &self.key), ask, &views, &received);
+        let redirected = N::is_redirected(response, &self.request.url);
+        if redirected { after.redirected(head.status, ask) } else { after }
+    }
+
+    /// Why the filter has a response neither stored nor used.
+    async fn refusal(&self, step: Step, head: &Head) -> Option<Reason> {
+        filter::refusal(self.sets.filter.as_ref(), step, &self.request, head).await
     }
 
     /// The request as it is sent.
@@ -179,9 +202,8 @@ impl<N: Network> Expedition<N> {
         }
         let error = Arc::new(error);
         let landing = Landing::Failed(Some(Arc::clone(&error)));
-        let stale =
-            self.inner.stale_instead(&self.store, &self.request, &self.key, self.found.as_ref(), ask).await;
-        match stale {
+        let Self { inner, sets, store, request, key, found, .. } = self;
+        match inner.stale_instead(sets, store, request, key, found.as_ref(), ask).await {
             Some(mut stale) => {
                 stale.info = stale.info.forwarded(&self.before);
                 Return::Home(Ok(stale), landing)
@@ -190,8 +212,26 @@ impl<N: Network> Expedition<N> {
         }
     }
 
-    /// Does what the policy says of an answer; `None` where it is to be asked for again.
-    async fn settle(&self, response: N::Response, after: After, asked_plainly: bool) -> Option<Return<N>> {
+    /// Does what the policy says of an answer; `None` where it is to be asked for again, as `ask` says then.
+    async fn settle(&mut self, response: N::Response, mut after: After, ask: &mut Ask) -> Option<Return<N>> {
+        let asked_plainly = ask.conditions.is_empty();
+        if let Outcome::Freshen { index, head, keep, .. } = &mut after.outcome {
+            if let Some(reason) = self.refusal(Step::Read, head).await {
+                if reason == Reason::RejectedOnRead {
+                    self.forget(*index).await;
+                }
+                *ask = ask.anew();
+                self.before.leave_out(reason);
+                after.reasons = reason.into();
+                return asked_plainly.then(|| self.pass(response, &after));
+            }
+            if let Keep::Until(_) = keep
+                && let Some(reason) = self.refusal(Step::Write, head).await
+            {
+                *keep = Keep::Remove(reason);
+                after.reasons = after.reasons.and(reason);
+            }
+        }
         for url in &after.invalidates {
             self.inner.invalidate(&self.store, &self.request, url).await;
         }
@@ -199,17 +239,21 @@ impl<N: Network> Expedition<N> {
             self.forget(*index).await;
         }
         let found = self.found.as_ref();
-        let resume = |head: &_| self.inner.resume(&self.request, head);
+        let resume = |head: &_| self.inner.resume(&self.sets, &self.request, head);
         match &after.outcome {
             Outcome::Pass => Some(self.pass(response, &after)),
             Outcome::Refetch if asked_plainly => Some(self.pass(response, &after)),
-            Outcome::Refetch => None,
+            Outcome::Refetch => {
+                *ask = ask.unconditional();
+                None
+            }
             Outcome::Store { .. } => Some(self.carry(response, &after)),
             Outcome::Freshen { index, head, keep, form, .. } => {
                 let served = found?.serve(&self.store, *index, *form, Some(head), None, resume).await;
                 let Ok(mut cached) = served else {
                     // It was there when it was looked up, and is not any more.
                     self.forget(*index).await;
+                    *ask = ask.unconditional();
                     return asked_plainly.then(|| self.pass(response, &after));
                 };
                 let stored = self.freshen(*index, head, keep).await;
@@ -260,7 +304,7 @@ impl<N: Network> Expedition<N> {
         let (Outcome::Store { head, keep_until }, Some(found)) = (&after.outcome, &self.found) else {
             return self.pass(response, after);
         };
-        let asked = self.inner.sets.tags(&self.request);
+        let asked = self.sets.tags(&self.request);
         let Some(tags) = self.inner.settings.tagging.of(&head.headers, &asked, &[]) else {
             tracing::warn!(key = %self.key, "not stored: more tags than an entry may have");
             return self.pass(response, after);
@@ -290,7 +334,7 @@ impl<N: Network> Expedition<N> {
     }
 
     /// Replaces the head of a stored response, and says whether it is stored under it now.
-    async fn freshen(&self, index: usize, head: &cache_api::Head, keep: &Keep) -> bool {
+    async fn freshen(&self, index: usize, head: &Head, keep: &Keep) -> bool {
         let Some((found, variant)) =
             self.found.as_ref().and_then(|found| Some((found, found.variant(index)?)))
         else {
@@ -299,7 +343,7 @@ impl<N: Network> Expedition<N> {
         match keep {
             Keep::Until(keep_until) => {
                 let tagging = &self.inner.settings.tagging;
-                let asked = self.inner.sets.tags(&self.request);
+                let asked = self.sets.tags(&self.request);
                 let Some(tags) = tagging.of(&head.headers, &asked, &variant.tags) else {
                     tracing::warn!(key = %self.key, "not kept: more tags than an entry may have");
                     self.forget(index).await;
@@ -322,6 +366,9 @@ impl<N: Network> Expedition<N> {
 
     /// Removes a stored response that must not be used any more.
     async fn forget(&self, index: usize) {
+        if self.sets.keep_out_writes(&self.request) {
+            return;
+        }
         if let Some(variant) = self.found.as_ref().and_then(|found| found.variant(index)) {
             // A failure is reported where it happens; the entry is judged again at its next use.
             let _ = self.store.remove(&self.key, Some(variant.version)).await;
@@ -330,7 +377,7 @@ impl<N: Network> Expedition<N> {
 
     fn info(&self, source: Source, after: &After) -> CacheInfo {
         let now = self.inner.clock.now();
-        let info = self.inner.info(&self.request, source, after.reasons);
+        let info = self.sets.info(&self.request, source, after.reasons);
         let info = info.with_freshness(after.freshness.as_ref(), now);
         let mut info = info.forwarded(&self.before);
         info.key = Some(self.key);

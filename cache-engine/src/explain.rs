@@ -7,7 +7,8 @@ use crate::{
     engine::{Engine, view},
     found::Found,
     network::{Network, Request},
-    policy::{self, Before, Decision, Forward, Reasons},
+    policy::{self, Before, Decision, Forward, Reason, Reasons},
+    sift::sift,
 };
 
 /// What the cache would do with a request, and why. `Display` says it in words, one thing a line.
@@ -52,18 +53,34 @@ impl<N: Network> Engine<N> {
             Some(store) => inner.key_of(store, request).await,
             None => None,
         };
-        let found = match (store, key) {
+        let mut found = match (store, key) {
             (Some(store), Some(key)) => Some(Found::lookup(store, &key).await?),
             _ => None,
         };
         let mut asked = request.clone_head();
-        asked.rule = inner.sets.find(&request.url);
-        asked.controls.bypass |=
-            store.is_none() || (key.is_none() && inner.options(&asked).methods.contains(&asked.method));
-        let views = found.as_ref().map(|found| inner.views(found)).unwrap_or_default();
+        let sets = inner.live.load();
+        asked.rule = sets.find(&request.url);
+        let (options, now) = (sets.of(&asked), inner.clock.now());
         let salt = key.unwrap_or(CacheKey::from_bytes([0; 32]));
-        let before = policy::before(inner.options(&asked), &view(&asked, &salt), &views, inner.clock.now());
-        let rule = asked.rule.and_then(|rule| inner.sets.name(rule)).cloned();
+        let decide = |found: Option<&Found>| {
+            let views = found.map(|found| sets.views(found)).unwrap_or_default();
+            policy::before(options, &view(&asked, &salt), &views, now)
+        };
+        let detour = match store {
+            None => Some(Reason::Bypass),
+            Some(_) if inner.suspensions.any() => Some(Reason::Suspended),
+            Some(_) => key.is_none().then_some(Reason::NoKey),
+        };
+        let before = if let Some(why) = detour {
+            decide(None).detoured(why, store.is_some() || options.offline)
+        } else {
+            let mut before = decide(found.as_ref());
+            if let (Some(filter), Some(found)) = (&sets.filter, &mut found) {
+                sift(filter, &asked, found, &mut before, |found| decide(Some(found))).await;
+            }
+            before
+        };
+        let rule = asked.rule.and_then(|rule| sets.name(rule)).cloned();
         Ok(Explanation { rule, ..Explanation::of(before, key, found.as_ref()) })
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use cache_api::{
     Body as StoredAs, CacheKey, Error, ErrorKind, Head, Resource, Result, StoredHead, Ticket, Variant,
+    Version,
 };
 use http::{HeaderMap, HeaderValue, Response, header};
 
@@ -73,6 +74,19 @@ impl Found {
     /// One of the stored responses, by the policy's number.
     pub(crate) fn variant(&self, index: usize) -> Option<&Variant> {
         self.resource.variants().get(*self.readable.get(index)?)
+    }
+
+    /// Leaves one of the stored responses out: the numbers of those behind it move up.
+    pub(crate) fn pass_over(&mut self, index: usize) {
+        if index < self.readable.len() {
+            self.readable.remove(index);
+        }
+    }
+
+    /// Leaves those of the stored responses out that have one of these versions.
+    pub(crate) fn pass_over_versions(&mut self, versions: &[Version]) {
+        let variants = self.resource.variants();
+        self.readable.retain(|index| variants.get(*index).is_none_or(|one| !versions.contains(&one.version)));
     }
 
     /// A stored response in a form, under its own head or another.

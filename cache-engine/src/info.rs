@@ -6,7 +6,7 @@ use cache_api::{CacheKey, VariantId};
 use http::{HeaderMap, StatusCode};
 
 use crate::found::Found;
-use crate::policy::{Before, CacheStatus, Forward, Freshness, Reasons};
+use crate::policy::{Before, CacheStatus, Forward, Freshness, Reason, Reasons};
 
 /// How the cache handled a request.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub enum Source {
     Revalidated,
     /// The store, stale.
     Stale,
-    /// Nowhere: the 504 of `only-if-cached`.
+    /// Nowhere: the 504 of `only-if-cached`, or of a cache that is offline.
     Nowhere,
 }
 
@@ -141,6 +141,20 @@ impl CacheInfo {
         status.stored = self.stored && self.forward.is_some();
         status.collapsed = self.collapsed;
         status.ttl = self.ttl;
+        status.detail = self.detail();
         status.append(headers);
+    }
+
+    /// What the other parameters of `Cache-Status` have no word for.
+    fn detail(&self) -> Option<&'static str> {
+        let told = |reason: Reason| match reason {
+            Reason::Offline => Some("offline"),
+            Reason::Suspended => Some("suspended"),
+            Reason::ReadOnly => Some("read-only"),
+            Reason::RejectedOnRead | Reason::RejectedOnWrite => Some("filtered"),
+            Reason::FilterFailed => Some("filter-failed"),
+            _ => None,
+        };
+        self.reasons.iter().chain(self.asked.iter().flat_map(Reasons::iter)).find_map(told)
     }
 }

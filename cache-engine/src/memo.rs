@@ -6,8 +6,8 @@ use cache_api::StoredHead;
 
 use crate::policy::{Freshness, Options};
 
-/// Freshness depends on the options it was computed under: those of one engine have one number in this process.
-#[derive(Debug)]
+/// Freshness depends on the options it was computed under: each set of them has a number of its own in this process.
+#[derive(Clone, Debug)]
 pub(crate) struct Memo(u64);
 
 impl Memo {

@@ -11,10 +11,12 @@ use crate::{
     engine::{Answer, Answered, Inner, unsatisfiable, view},
     error::Error,
     expedition::Expedition,
+    filter::{Step, refusal},
     found::Found,
     info::Source,
     network::{Network, Request},
-    policy::{self, Ask, Decision, Outcome, ResponseView},
+    policy::{self, Ask, Decision, Outcome, Reason, ResponseView},
+    sets::Sets,
     store::Store,
 };
 
@@ -22,24 +24,28 @@ impl<N: Network> Inner<N> {
     /// Sends a request past the cache.
     pub(crate) async fn past(
         self: &Arc<Self>,
+        sets: &Arc<Sets>,
         store: Option<&Store>,
-        mut request: Request<N::Body>,
+        request: Request<N::Body>,
+        why: Reason,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
-        request.controls.bypass |= self.options(&request).methods.contains(&request.method);
-        let parts = request.clone_head();
+        let mut parts = request.clone_head();
+        let options = sets.of(&parts);
+        // Without a key nothing is looked up or stored that it would tell apart.
+        let no_key = CacheKey::from_bytes([0; 32]);
+        let before = policy::before(options, &view(&parts, &no_key), &[], self.clock.now());
+        let mut before = before.detoured(why, store.is_some() || options.offline);
+        // RFC 9111 §5.2.1.7: who wants the store alone wants no request, of whatever method.
+        if matches!(before.decision, Decision::Unsatisfiable) {
+            return Ok(unsatisfiable(sets.info(&parts, Source::Nowhere, before.reasons), None));
+        }
+        parts.controls.bypass |= why == Reason::Suspended || options.methods.contains(&parts.method);
         let key = match store {
-            Some(store) => self.key_as_get(store, &parts).await,
+            Some(store) => self.key_as_get(sets, store, &parts).await,
             None => None,
         };
-        let options = self.options(&parts);
-        // Without a key nothing is looked up or stored that it would tell apart.
-        let salt = key.unwrap_or(CacheKey::from_bytes([0; 32]));
+        let salt = key.unwrap_or(no_key);
         let view = view(&parts, &salt);
-        let before = policy::before(options, &view, &[], self.clock.now());
-        // RFC 9111 §5.2.1.7: who wants the store alone wants no request, of whatever method.
-        if store.is_some() && matches!(before.decision, Decision::Unsatisfiable) {
-            return Ok(unsatisfiable(self.info(&parts, Source::Nowhere, before.reasons), None));
-        }
         let requested_at = self.clock.now();
         let response = self.network.send(request).await.map_err(|error| Error::Network(Arc::new(error)))?;
         if let Some(store) = store {
@@ -52,23 +58,25 @@ impl<N: Network> Inner<N> {
             for url in &after.invalidates {
                 self.invalidate(store, &parts, url).await;
             }
-            // The ticket is younger than the removal, and older than any that comes later.
-            if let (Outcome::Store { .. }, Some(key)) = (&after.outcome, key)
-                && let Ok(found) = Found::lookup(store, &key).await
-            {
-                let (inner, store, ask) = (Arc::clone(self), store.clone(), Ask::default());
-                let expedition =
-                    Expedition { inner, store, request: parts, key, found: Some(found), before, ask };
-                return expedition.bring_home(response, &after);
+            if let (Outcome::Store { head, .. }, Some(key)) = (&after.outcome, key) {
+                if let Some(reason) = refusal(sets.filter.as_ref(), Step::Write, &parts, head).await {
+                    before.reasons = before.reasons.and(reason);
+                // The ticket is younger than the removal, and older than any that comes later.
+                } else if let Ok(found) = Found::lookup(store, &key).await {
+                    let (inner, sets, store) = (Arc::clone(self), Arc::clone(sets), store.clone());
+                    let (request, found, ask) = (parts, Some(found), Ask::default());
+                    let expedition = Expedition { inner, sets, store, request, key, found, before, ask };
+                    return expedition.bring_home(response, &after);
+                }
             }
         }
-        let info = self.info(&parts, Source::Origin, before.reasons).forwarded(&before);
+        let info = sets.info(&parts, Source::Origin, before.reasons).forwarded(&before);
         Ok(Answered { answer: Answer::Wire(response), info })
     }
 
     /// The key under which the answer to a POST would be stored.
-    async fn key_as_get(&self, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
-        let reused = self.options(request).reuse_posts && request.method == Method::POST;
+    async fn key_as_get(&self, sets: &Sets, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
+        let reused = sets.of(request).reuse_posts && request.method == Method::POST;
         let another = policy::names_another_host(&request.headers, &request.url);
         if !reused || request.controls.bypass || request.key.is_some() || another {
             return None;

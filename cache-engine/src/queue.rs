@@ -10,6 +10,7 @@ use crate::{
     lease::{self, Crossing},
     network::{Network, Request},
     policy::Ask,
+    sets::Sets,
     store::Store,
 };
 
@@ -53,6 +54,7 @@ impl<E> Queue<E> {
 
 /// What a request wants that found nothing to be served with.
 pub(crate) struct Wanted<'a, N: Network> {
+    pub(crate) sets: &'a Arc<Sets>,
     pub(crate) store: &'a Store,
     pub(crate) request: &'a Request<N::Body>,
     pub(crate) flight: FlightKey,
@@ -109,7 +111,7 @@ impl<N: Network> Inner<N> {
         passenger: Passenger<N::Error>,
         wanted: Wanted<'_, N>,
     ) -> Turn<N> {
-        let Wanted { store, request, flight, found, ask, .. } = wanted;
+        let Wanted { sets, store, request, flight, found, ask, .. } = wanted;
         queue.rounds += 1;
         queue.collapsed = true;
         let wait = tokio::time::timeout(self.settings.wait_for_leader, passenger.landed());
@@ -127,7 +129,7 @@ impl<N: Network> Inner<N> {
             }
             Ok(Landing::Failed(error)) => error,
         };
-        if let Some(stale) = self.stale_instead(store, request, &flight.0, found, ask).await {
+        if let Some(stale) = self.stale_instead(sets, store, request, &flight.0, found, ask).await {
             return Turn::Take(Ok(stale));
         }
         match failure {

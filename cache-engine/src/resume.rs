@@ -18,6 +18,7 @@ use crate::{
     engine::Inner,
     error::BodyError,
     network::{Network, Request},
+    sets::Sets,
 };
 
 /// Asks the origin for some bytes of a body; made with the answer, used only if the store fails.
@@ -41,10 +42,15 @@ type Bytestream = BoxStream<'static, Result<Bytes, BodyError>>;
 impl<N: Network> Inner<N> {
     /// How the body under `head` can be continued; `None` without a strong validator. Its bytes are those of a
     /// complete body.
-    pub(crate) fn resume(self: &Arc<Self>, request: &Request<N::Body>, head: &Head) -> Option<Resume> {
+    pub(crate) fn resume(
+        self: &Arc<Self>,
+        sets: &Sets,
+        request: &Request<N::Body>,
+        head: &Head,
+    ) -> Option<Resume> {
         let etag = head.headers.get(header::ETAG).filter(|etag| etag.as_bytes().starts_with(b"\""))?;
         let known = matches!(head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
-        if request.method != Method::GET || !known {
+        if request.method != Method::GET || !known || sets.of(request).offline {
             return None;
         }
         let (inner, etag, mut request) = (Arc::clone(self), etag.clone(), request.clone_head());

@@ -1,12 +1,17 @@
-//! The policy's settings: one set for requests that match no rule, and one for each rule.
+//! The settings that can change while the cache runs: one set for requests that match no rule, one for each rule, and the
+//! filter.
 
 use std::{borrow::Cow, sync::Arc};
 
 use url::Url;
 
 use crate::{
+    filter::Filter,
+    found::{Found, Views},
+    info::{CacheInfo, Source},
+    memo::Memo,
     network::Request,
-    policy::{Options, Rules},
+    policy::{Options, Reasons, Rules},
 };
 
 #[derive(Debug)]
@@ -14,6 +19,9 @@ pub(crate) struct Sets {
     plain: Set,
     rules: Rules,
     ruled: Vec<Ruled>,
+    pub(crate) filter: Option<Arc<dyn Filter>>,
+    /// What is known of heads under these options.
+    pub(crate) memo: Memo,
 }
 
 /// The settings, and the same for a request on behalf of a tenant.
@@ -31,13 +39,22 @@ struct Ruled {
 }
 
 impl Sets {
-    pub(crate) fn new(options: Options, rules: Rules) -> Self {
+    pub(crate) fn new(options: Options, rules: Rules, filter: Option<Arc<dyn Filter>>) -> Self {
         let ruled = rules.iter().map(|rule| Ruled {
             name: Arc::clone(rule.name()),
             tags: rule.tags().to_vec(),
             set: Set::new(rule.over(&options)),
         });
-        Self { ruled: ruled.collect(), plain: Set::new(options), rules }
+        Self { ruled: ruled.collect(), plain: Set::new(options), rules, filter, memo: Memo::new() }
+    }
+
+    /// These in the place of others: what was worked out of heads under those holds on, where the options for it are the
+    /// same.
+    pub(crate) fn after(mut self, others: &Self) -> Self {
+        if judges_alike(self.client(), others.client()) {
+            self.memo = others.memo.clone();
+        }
+        self
     }
 
     /// The client's settings. A rule has the same wherever they say how fresh a stored response is by its header fields.
@@ -45,9 +62,13 @@ impl Sets {
         &self.plain.options
     }
 
-    /// The settings for a URL.
-    pub(crate) fn at(&self, url: &Url) -> &Options {
-        let ruled = self.find(url).and_then(|rule| self.ruled.get(rule));
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The settings of a rule, or else the client's.
+    pub(crate) fn under(&self, rule: Option<usize>) -> &Options {
+        let ruled = rule.and_then(|rule| self.ruled.get(rule));
         &ruled.map_or(&self.plain, |ruled| &ruled.set).options
     }
 
@@ -61,10 +82,27 @@ impl Sets {
         self.ruled.get(rule).map(|ruled| &ruled.name)
     }
 
+    /// What is told of an answer to that request.
+    pub(crate) fn info<B>(&self, request: &Request<B>, source: Source, reasons: Reasons) -> CacheInfo {
+        let mut info = CacheInfo::new(source, reasons);
+        info.rule = request.rule.and_then(|rule| self.name(rule)).cloned();
+        info
+    }
+
     /// The settings of a request.
     pub(crate) fn of<B>(&self, request: &Request<B>) -> &Options {
         let set = self.ruled_by(request).map_or(&self.plain, |ruled| &ruled.set);
         if request.tenant.is_some() { &set.scoped } else { &set.options }
+    }
+
+    /// Whether the storage is left as it is.
+    pub(crate) fn keep_out_writes<B>(&self, request: &Request<B>) -> bool {
+        self.of(request).keep_out_writes(&request.controls)
+    }
+
+    /// The stored responses as the policy sees them, each judged once.
+    pub(crate) fn views<'a>(&self, found: &'a Found) -> Views<'a> {
+        found.views(|head| self.memo.freshness(head, self.client()))
     }
 
     /// The tags that a request asks for, and those of its rule.
@@ -78,6 +116,13 @@ impl Sets {
     fn ruled_by<B>(&self, request: &Request<B>) -> Option<&Ruled> {
         self.ruled.get(request.rule?)
     }
+}
+
+/// Whether two sets of options find the same freshness in a head: they differ in what comes after that at most.
+fn judges_alike(one: &Options, other: &Options) -> bool {
+    let mut one = one.clone();
+    (one.read_only, one.offline) = (other.read_only, other.offline);
+    one == *other
 }
 
 impl Set {

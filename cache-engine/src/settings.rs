@@ -7,8 +7,9 @@ use crate::{
     breaker::{Breaker, Patience},
     clock::{Clock, SystemClock},
     engine::Engine,
+    filter::Filter,
     network::Network,
-    policy::{Mode, Options, Rules},
+    policy::{InvalidSetting, Mode, Options, Rules},
     sets::Sets,
     store::{Deadlines, Store},
     tags::Tagging,
@@ -26,6 +27,7 @@ pub struct EngineBuilder {
     patience: Patience,
     options: Options,
     rules: Rules,
+    filter: Option<Arc<dyn Filter>>,
     pub(crate) settings: Settings,
 }
 
@@ -53,6 +55,7 @@ impl Default for EngineBuilder {
             patience: Patience { failures: 10, probe_interval: Duration::from_secs(1) },
             options: Options::new(),
             rules: Rules::default(),
+            filter: None,
             settings: Settings {
                 fail_closed: false,
                 max_body: u64::MAX,
@@ -101,7 +104,8 @@ impl EngineBuilder {
         self
     }
 
-    /// The settings of the policy. They are taken as they are: [`Options::check`] tells whether they make sense.
+    /// The settings of the policy. They are taken as they are: [`check`](Self::check) tells whether they make
+    /// sense. [`Engine::reconfigure`] changes them later.
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
         self
@@ -111,6 +115,12 @@ impl EngineBuilder {
     /// redirects is matched for itself.
     pub fn rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
+        self
+    }
+
+    /// What keeps responses out of the cache beside the policy; none by default.
+    pub fn filter(mut self, filter: Arc<dyn Filter>) -> Self {
+        self.filter = Some(filter);
         self
     }
 
@@ -209,11 +219,29 @@ impl EngineBuilder {
         self
     }
 
-    /// The engine over that network.
+    /// Whether the [options](Self::options) can be used together.
+    ///
+    /// # Errors
+    /// As [`Options::check`].
+    pub fn check(&self) -> Result<(), InvalidSetting> {
+        self.options.check()
+    }
+
+    /// The engine over that network. Options that contradict each other are taken all the same: [`check`](Self::check) tells.
     #[must_use]
     pub fn build<N: Network>(self, network: N) -> Engine<N> {
-        let Self { storage, serializer, key, clock, deadlines, patience, mut options, rules, settings } =
-            self;
+        let Self {
+            storage,
+            serializer,
+            key,
+            clock,
+            deadlines,
+            patience,
+            mut options,
+            rules,
+            filter,
+            settings,
+        } = self;
         options.background_refresh &= N::SENDS_ALONE;
         let default = default_key(options.mode);
         let key = key.unwrap_or_else(|| Arc::new(default.clone()));
@@ -224,7 +252,7 @@ impl EngineBuilder {
             deadlines,
             breaker: Arc::new(Breaker::new(patience)),
         });
-        Engine::new(network, store, (key, default), clock, Sets::new(options, rules), settings)
+        Engine::new(network, store, (key, default), clock, Sets::new(options, rules, filter), settings)
     }
 }
 

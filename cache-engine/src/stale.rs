@@ -5,13 +5,14 @@ use std::sync::Arc;
 use cache_api::CacheKey;
 
 use crate::{
-    engine::{Answered, Inner, answered, view},
+    engine::{Answered, Inner, answered, selection, view},
     expedition::Expedition,
     flight::Boarding,
     found::Found,
     info::Source,
     network::{Network, Request},
     policy::{self, Ask, Before, OnError},
+    sets::Sets,
     store::Store,
 };
 
@@ -19,6 +20,7 @@ impl<N: Network> Inner<N> {
     /// The stored response that may stand in for an origin that just failed another.
     pub(crate) async fn stale_instead(
         self: &Arc<Self>,
+        sets: &Sets,
         store: &Store,
         request: &Request<N::Body>,
         key: &CacheKey,
@@ -27,12 +29,11 @@ impl<N: Network> Inner<N> {
     ) -> Option<Answered<N::Response>> {
         let found = found?;
         let now = self.clock.now();
-        let stale =
-            policy::on_error(self.options(request), &view(request, key), ask, &self.views(found), now);
+        let stale = policy::on_error(sets.of(request), &view(request, key), ask, &sets.views(found), now);
         let OnError::ServeStale { index, form, age, freshness, reason } = stale else { return None };
-        let resume = |head: &_| self.resume(request, head);
+        let resume = |head: &_| self.resume(sets, request, head);
         let response = found.serve(store, index, form, None, Some(age), resume).await.ok()?;
-        let info = self.info(request, Source::Stale, reason.into()).with_freshness(Some(&freshness), now);
+        let info = sets.info(request, Source::Stale, reason.into()).with_freshness(Some(&freshness), now);
         Some(answered(response, info.about(*key, found, index), Some(age)))
     }
 
@@ -40,6 +41,7 @@ impl<N: Network> Inner<N> {
     #[expect(clippy::too_many_arguments, reason = "all that a lookup led to")]
     pub(crate) fn refresh(
         self: &Arc<Self>,
+        sets: &Arc<Sets>,
         store: &Store,
         request: &Request<N::Body>,
         key: CacheKey,
@@ -52,13 +54,14 @@ impl<N: Network> Inner<N> {
         else {
             return;
         };
-        let flight = (key, self.selection(request, &key, Some(found)));
+        let flight = (key, selection(sets, request, &key, Some(found)));
         let Boarding::Leader(pilot) = self.flights.board(flight) else { return };
         if self.flights.landings(&key) != landings {
             return;
         }
         let expedition = Expedition {
             inner: Arc::clone(self),
+            sets: Arc::clone(sets),
             store: store.clone(),
             request: Request { body, ..request.clone_head() },
             key,

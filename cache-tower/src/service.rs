@@ -9,7 +9,8 @@ use std::{
 use bytes::Bytes;
 use cache_api::Storage;
 use cache_engine::{
-    Answer, Answered, Engine, EngineBuilder, Network, OwnKey, Request, Tags, Tenant, policy::Controls,
+    Answer, Answered, Engine, EngineBuilder, LiveSettings, Network, OwnKey, Request, Suspended, Tags, Tenant,
+    policy::{Controls, InvalidSetting},
 };
 use futures_util::future::BoxFuture;
 use http::{Extensions, Response, uri::Scheme};
@@ -67,7 +68,15 @@ trait Answers<B, R>: Send + Sync {
     fn purge(&self, tags: Vec<String>) -> BoxFuture<'_, cache_api::Result<u64>>;
 
     fn storage(&self) -> Option<&Arc<dyn Storage>>;
+
+    fn suspend(&self) -> Suspended;
+
+    fn reconfigure(&self, change: Box<Change<'_>>) -> Result<(), InvalidSetting>;
+
+    fn live_settings(&self) -> LiveSettings;
 }
+
+type Change<'a> = dyn FnOnce(&mut LiveSettings) + 'a;
 
 struct Over<S, B>
 where
@@ -113,6 +122,26 @@ impl<B, R> Cache<B, R> {
         self.0.purge(tags).await
     }
 
+    /// Suspends the cache until what is returned is dropped: requests that begin meanwhile go past it, as
+    /// [`Engine::suspend`] says.
+    pub fn suspend(&self) -> Suspended {
+        self.0.suspend()
+    }
+
+    /// Changes settings while the cache runs, for the requests that begin later, as [`Engine::reconfigure`] says.
+    ///
+    /// # Errors
+    /// When the settings cannot be used together, or one cannot change; what was in force then stays in force.
+    pub fn reconfigure(&self, change: impl FnOnce(&mut LiveSettings)) -> Result<(), InvalidSetting> {
+        self.0.reconfigure(Box::new(change))
+    }
+
+    /// A copy of the settings in force that can be changed.
+    #[must_use]
+    pub fn live_settings(&self) -> LiveSettings {
+        self.0.live_settings()
+    }
+
     /// Where the answers are kept; `None` where nothing is.
     #[must_use]
     pub fn storage(&self) -> Option<&Arc<dyn Storage>> {
@@ -148,6 +177,9 @@ where
         let target = target(request.uri(), request.headers(), &self.front.scheme);
         Box::pin(async move {
             let Some((url, uri)) = target else {
+                if let Some(refused) = self.engine.refused_offline() {
+                    return Ok(self.front.deliver(refused));
+                }
                 strip(request.extensions_mut());
                 let response = self.engine.network().call(request).await?;
                 return Ok(response.map(ResponseBody::service));
@@ -175,6 +207,18 @@ where
 
     fn storage(&self) -> Option<&Arc<dyn Storage>> {
         self.engine.storage()
+    }
+
+    fn suspend(&self) -> Suspended {
+        self.engine.suspend()
+    }
+
+    fn reconfigure(&self, change: Box<Change<'_>>) -> Result<(), InvalidSetting> {
+        self.engine.reconfigure(change)
+    }
+
+    fn live_settings(&self) -> LiveSettings {
+        self.engine.live_settings()
     }
 }
 

@@ -328,3 +328,28 @@ async fn a_cache_in_front_of_routes() {
         axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn offline_nothing_reaches_the_service() {
+    let origin = Origin::with(|_, _| response(200, &[("cache-control", "max-age=60")], "kept")).await;
+    let cache = cached(engine());
+    send(&cache, origin.get("/")).await.unwrap();
+    cache.reconfigure(|settings| settings.options.offline = true).unwrap();
+    assert!(cache.live_settings().options.offline);
+    assert_eq!(send(&cache, origin.get("/")).await.unwrap().text(), "kept");
+    // What has no URL, what is not stored, and what a suspended cache would pass on.
+    let mut server = origin.request("OPTIONS", "/");
+    *server.uri_mut() = "*".parse().unwrap();
+    for request in [server, origin.get("/other"), origin.request("CONNECT", "/")] {
+        let refused = send(&cache, request).await.unwrap();
+        assert_eq!((refused.status.as_u16(), refused.source()), (504, Source::Nowhere));
+        assert_eq!(refused.cache_status(), "http-cache; detail=offline");
+    }
+    let suspended = cache.suspend();
+    assert_eq!(send(&cache, origin.get("/")).await.unwrap().status.as_u16(), 504);
+    drop(suspended);
+    assert_eq!(origin.asked(), 1);
+    cache.reconfigure(|settings| settings.options.offline = false).unwrap();
+    send(&cache, origin.get("/other")).await.unwrap();
+    assert_eq!(origin.asked(), 2);
+}

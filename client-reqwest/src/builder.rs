@@ -1,5 +1,6 @@
 mod above;
 mod lifetimes;
+mod live;
 mod storing;
 mod wire;
 
@@ -79,12 +80,10 @@ impl CachedClientBuilder {
         }
         self.options.check().map_err(Error::builder)?;
         let wire = self.wire.build()?;
+        let engine = self.engine.options(self.options);
         let cache = match self.storage.open().await? {
-            Some(storage) => {
-                let engine = self.engine.options(self.options).storage(storage).build(Origin(wire));
-                Cache::Enabled(engine, self.cache_status)
-            }
-            None => Cache::Disabled(Origin(wire)),
+            Some(storage) => Cache::Enabled(engine.storage(storage).build(Origin(wire)), self.cache_status),
+            None => Cache::Disabled(engine.build(Origin(wire))),
         };
         let layers = Layers {
             headers: self.headers,

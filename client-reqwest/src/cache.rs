@@ -14,8 +14,8 @@ use crate::response::HopResponse;
 /// A client's cache, with its wire.
 #[derive(Debug)]
 pub(crate) enum Cache {
-    /// Nothing is cached.
-    Disabled(Origin),
+    /// Nothing is cached, and nothing told of it.
+    Disabled(Engine<Origin>),
     /// The cache over the wire, and its name in `Cache-Status`.
     Enabled(Engine<Origin>, Option<Box<str>>),
 }
@@ -26,22 +26,26 @@ pub(crate) struct Origin(pub(crate) reqwest::Client);
 
 impl Cache {
     pub(crate) fn wire(&self) -> &reqwest::Client {
+        &self.engine().network().0
+    }
+
+    pub(crate) fn engine(&self) -> &Engine<Origin> {
         match self {
-            Self::Disabled(Origin(wire)) => wire,
-            Self::Enabled(engine, _) => &engine.network().0,
+            Self::Disabled(engine) | Self::Enabled(engine, _) => engine,
         }
     }
 }
 
 impl Hop for Cache {
     async fn send(&self, request: HopRequest) -> Result<HopResponse, Error> {
-        match self {
-            Self::Disabled(origin) => Ok(HopResponse::Wire(Network::send(origin, request).await?)),
-            Self::Enabled(engine, name) => {
-                let answered = engine.handle(request).await.map_err(Error::of_engine)?;
-                Ok(deliver(answered, name.as_deref()))
+        let answered = self.engine().handle(request).await.map_err(Error::of_engine)?;
+        Ok(match (self, answered) {
+            (Self::Disabled(_), Answered { answer: Answer::Wire(response), .. }) => {
+                HopResponse::Wire(response)
             }
-        }
+            (Self::Disabled(_), answered) => deliver(answered, None),
+            (Self::Enabled(_, name), answered) => deliver(answered, name.as_deref()),
+        })
     }
 }
 

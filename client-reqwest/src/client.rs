@@ -160,7 +160,6 @@ impl CachedClient {
         }
     }
 
-    #[cfg(feature = "admin")]
     pub(crate) fn cache(&self) -> &Cache {
         &self.inner.cache
     }

@@ -17,6 +17,7 @@ mod error;
 mod follow;
 mod hop;
 mod layers;
+mod live;
 #[cfg(feature = "middleware")]
 mod middleware;
 mod payload;
@@ -45,9 +46,12 @@ pub use cache_admin;
 pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
 pub use cache_engine::policy::{
     Expiry, ExpiryMode, Fallback, Forward, InvalidSetting, Mode, Options, Precedence, Reason, Reasons, Rule,
-    SetCookie, Setting,
+    Rules, SetCookie, Setting,
 };
-pub use cache_engine::{self, CacheInfo, Clock, EngineBuilder, Explanation, Source, SystemClock};
+pub use cache_engine::{
+    self, CacheInfo, Clock, EngineBuilder, Exchange, Explanation, Filter, LiveSettings, Source, Step,
+    Suspended, SystemClock, filter_fn,
+};
 
 #[cfg(feature = "dynamodb")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dynamodb")))]

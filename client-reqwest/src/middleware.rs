@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cache_api::Storage;
-use cache_engine::{Engine, EngineBuilder};
+use cache_engine::{Engine, EngineBuilder, LiveSettings, Suspended};
 use http::Extensions;
 use http::response::Parts;
 use reqwest::{Body, Client, Request, Response};
@@ -84,7 +84,7 @@ impl CacheMiddleware {
     /// cache goes by, is set on the engine's builder.
     ///
     /// # Errors
-    /// Where the client has default headers, a user agent or a cookie store.
+    /// Where the client has default headers, a user agent or a cookie store, or the engine's options cannot be used together.
     pub fn new(engine: EngineBuilder, client: &Client) -> Result<Self, Error> {
         match hidden(&format!("{client:?}")) {
             None => {}
@@ -101,6 +101,7 @@ impl CacheMiddleware {
                 ));
             }
         }
+        engine.check().map_err(Error::builder)?;
         let engine = engine.build(Callers);
         Ok(Self { engine, wire: client.clone(), name: Some("http-cache".into()), tenant: None })
     }
@@ -139,6 +140,25 @@ impl CacheMiddleware {
         tags: impl IntoIterator<Item = T> + Send,
     ) -> cache_api::Result<u64> {
         self.engine.purge_tags(tags).await
+    }
+
+    /// Suspends the cache until what is returned is dropped: requests that begin meanwhile go past it.
+    pub fn suspend(&self) -> Suspended {
+        self.engine.suspend()
+    }
+
+    /// Changes settings while the cache runs, for the requests that begin later, as [`Engine::reconfigure`] says.
+    ///
+    /// # Errors
+    /// When the settings cannot be used together, or one cannot change; what was in force then stays in force.
+    pub fn reconfigure(&self, change: impl FnOnce(&mut LiveSettings)) -> Result<(), Error> {
+        self.engine.reconfigure(change).map_err(Error::builder)
+    }
+
+    /// A copy of the settings in force that can be changed.
+    #[must_use]
+    pub fn live_settings(&self) -> LiveSettings {
+        self.engine.live_settings()
     }
 
     /// Where the answers are kept; `None` where nothing is.

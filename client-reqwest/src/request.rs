@@ -253,6 +253,11 @@ impl RequestBuilder {
         self.control(|controls| controls.bypass = true)
     }
 
+    /// Leaves what is stored as it is: it may be served, and nothing is stored, freshened or removed.
+    pub fn read_only(self) -> Self {
+        self.control(|controls| controls.read_only = true)
+    }
+
     /// Takes what is stored however old it is, unless its origin forbids that.
     pub fn stale_ok(self) -> Self {
         self.control(|controls| controls.stale_ok = true)

@@ -32,6 +32,7 @@ pub fn run(data: &[u8]) {
     let stored: Vec<_> = heads.iter().map(|head| StoredView::new(head).with_body_len(10)).collect();
     let before = before(&options, &view, &stored, now);
     check_before(&before, &view, &heads);
+    assert!(!options.offline || before.ask().is_none(), "asked although offline");
     let Some(ask) = before.ask() else { return };
 
     let mut sent = request.fields.clone();
@@ -56,7 +57,7 @@ fn options(bits: u8) -> Options {
     if bits & 4 != 0 {
         options = options.stale_if_error(Duration::from_secs(60)).ttl_jitter(0.1);
     }
-    options
+    options.offline(bits & 16 != 0).read_only(bits & 32 != 0)
 }
 
 fn asked(bits: u8) -> Controls {
@@ -123,6 +124,7 @@ fn check_after(
             let directives = CacheControl::of(answer);
             assert!(!directives.no_store || directives.must_understand, "against no-store");
             assert!(!request.controls.no_store, "against the caller's no-store");
+            assert!(!options.read_only, "written although read-only");
             let shared = options.mode == Mode::Shared;
             assert!(!(shared && directives.private.is_whole()), "a private answer is shared");
             let opened = directives.public || directives.s_maxage.is_some() || directives.must_revalidate;

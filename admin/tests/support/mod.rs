@@ -65,6 +65,7 @@ pub struct Shelf {
 pub struct Draft {
     pub url: String,
     pub method: Method,
+    pub status: StatusCode,
     pub fields: Vec<(&'static str, String)>,
     pub body: Bytes,
     pub tags: Vec<&'static str>,
@@ -78,6 +79,7 @@ impl Draft {
         Self {
             url: url.to_owned(),
             method: Method::GET,
+            status: StatusCode::OK,
             fields: vec![("cache-control", "max-age=60".to_owned())],
             body: pattern(10),
             tags: Vec::new(),
@@ -130,7 +132,7 @@ impl Shelf {
 
     pub async fn put_at(&self, key: CacheKey, draft: &Draft) {
         let now = self.clock.now();
-        let head = Head::new(draft.method.clone(), &*draft.url, StatusCode::OK, fields(draft), now, now);
+        let head = Head::new(draft.method.clone(), &*draft.url, draft.status, fields(draft), now, now);
         let place = self.place(key, draft.variant);
         let cell = StoredHead::new(head, Arc::clone(&self.serializer), place.clone());
         self.commit(key, draft, cell, place).await;

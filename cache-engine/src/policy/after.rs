@@ -20,6 +20,9 @@ pub fn after(
     response: &ResponseView<'_>,
 ) -> After {
     let mut after = judged(options, request, ask, stored, response);
+    if options.keep_out_writes(&request.controls) {
+        return after.unwritten();
+    }
     after.invalidates = invalidate::invalidates(request, response);
     after
 }

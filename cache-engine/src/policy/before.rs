@@ -18,21 +18,24 @@ pub fn before(
     stored: &[StoredView<'_>],
     now: SystemTime,
 ) -> Before {
+    let wants = Wants::under(options, request);
     if request.controls.bypass {
-        return past(Decision::Bypass(Ask::default()), Reason::Bypass, Forward::Bypass);
+        if options.offline {
+            return unsatisfiable(options, Reason::Bypass);
+        }
+        return Before::bypass(Reason::Bypass, Forward::Bypass);
     }
-    let wants = Wants::of(request);
     if names_another_host(request.headers, request.url) {
         if wants.only_if_cached {
-            return unsatisfiable(Reason::AnotherHost);
+            return unsatisfiable(options, Reason::AnotherHost);
         }
-        return past(Decision::Bypass(Ask::default()), Reason::AnotherHost, Forward::Bypass);
+        return Before::bypass(Reason::AnotherHost, Forward::Bypass);
     }
     if !options.methods.contains(request.method) {
         if wants.only_if_cached {
-            return unsatisfiable(Reason::MethodNotCacheable);
+            return unsatisfiable(options, Reason::MethodNotCacheable);
         }
-        return past(Decision::Bypass(Ask::default()), Reason::MethodNotCacheable, Forward::Method);
+        return Before::bypass(Reason::MethodNotCacheable, Forward::Method);
     }
     let network = Network { options, request, stored, wants };
     match select(options, request, stored) {
@@ -71,7 +74,10 @@ fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: Syst
             };
             // What must not be asked for, or not as a whole, is not refreshed either.
             let may_refresh = reasons.first() == Reason::Fresh && !wants.only_if_cached && !is_part;
-            if may_refresh && early::is_due(options, request, view.head, &freshness, now) {
+            if may_refresh
+                && refreshes(options, request)
+                && early::is_due(options, request, view.head, &freshness, now)
+            {
                 let refresh = conditions::validating(request, index, view.head, true);
                 let decision = Decision::ServeEarly { index, form, refresh };
                 return known(decision, reasons.and(Reason::EarlyRefresh), None);
@@ -79,7 +85,7 @@ fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: Syst
             return known(Decision::Serve { index, form }, reasons, None);
         }
         // A refresh asks for the whole; nobody did, of which a part is stored.
-        Usable::WhileRefreshed if options.background_refresh && !wants.only_if_cached && !is_part => {
+        Usable::WhileRefreshed if refreshes(options, request) && !wants.only_if_cached && !is_part => {
             let refresh = conditions::validating(request, index, view.head, true);
             let reasons = Reasons::one(Reason::StaleWhileRevalidate);
             return known(Decision::ServeStale { index, form, refresh }, reasons, None);
@@ -89,7 +95,7 @@ fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: Syst
     };
     let mut answer = known(network.validate(index, view, reasons.first()), reasons, Some(forward));
     if wants.only_if_cached {
-        answer.reasons = Reasons::one(Reason::OnlyIfCached).and(reasons.first());
+        answer.reasons = Reasons::one(nothing_sent(options)).and(reasons.first());
         answer.forward = None;
     }
     answer
@@ -118,7 +124,11 @@ fn usable(
         return no(Reason::OriginCondition, Forward::Request);
     }
     if wants.force && fresh_or_forced(options, freshness) {
-        let reason = if fresh { Reason::Fresh } else { Reason::ForceCache };
+        let reason = match options.offline {
+            _ if fresh => Reason::Fresh,
+            true => Reason::Offline,
+            false => Reason::ForceCache,
+        };
         return Usable::Yes(with_settings(Reasons::one(reason), freshness));
     }
     if let Some(reason) = wants.fetch.or(wants.validate) {
@@ -190,7 +200,7 @@ impl Network<'_> {
     fn miss(&self, reason: Reason, forward: Forward) -> Before {
         let reasons = self.wants.fetch.map_or(Reasons::one(reason), |asked| Reasons::one(reason).and(asked));
         if self.wants.only_if_cached {
-            return unsatisfiable(reason);
+            return unsatisfiable(self.options, reason);
         }
         let mut ask = if self.wants.fetch.is_some() || forward != Forward::VaryMiss {
             Ask::default()
@@ -219,18 +229,26 @@ impl Network<'_> {
 
     /// Whether other callers may wait for this request's answer, and this one for theirs.
     fn coalesces(&self) -> bool {
-        !self.wants.end_to_end()
+        // What is not stored is of no use to those who wait.
+        !self.options.keep_out_writes(&self.request.controls)
+            && !self.wants.end_to_end()
             && !conditions::callers(self.request.headers)
             && self.request.method.is_safe()
     }
 }
 
-fn past(decision: Decision, reason: Reason, forward: Forward) -> Before {
-    Before { decision, reasons: Reasons::one(reason), age: None, ttl: None, forward: Some(forward) }
+/// Whether anything may be refreshed in the background: of what is not written to the store nobody has anything.
+fn refreshes(options: &Options, request: &RequestView<'_>) -> bool {
+    options.background_refresh && !options.keep_out_writes(&request.controls)
+}
+
+/// Why the origin is not asked for what the store does not have.
+fn nothing_sent(options: &Options) -> Reason {
+    if options.offline { Reason::Offline } else { Reason::OnlyIfCached }
 }
 
 /// RFC 9111 §5.2.1.7
-fn unsatisfiable(reason: Reason) -> Before {
-    let reasons = Reasons::one(Reason::OnlyIfCached).and(reason);
+fn unsatisfiable(options: &Options, reason: Reason) -> Before {
+    let reasons = Reasons::one(nothing_sent(options)).and(reason);
     Before { decision: Decision::Unsatisfiable, reasons, age: None, ttl: None, forward: None }
 }

@@ -4,7 +4,7 @@ use cache_api::Head;
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
-use super::{Expiry, Freshness, InvalidSetting, Options};
+use super::{Expiry, Freshness, InvalidSetting, Options, Reason};
 
 /// What one request asks of the cache, beside its header fields. None of it is ever sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub struct Controls {
     pub expiry: Option<Expiry>,
     /// The answer is stored although its header fields forbid it, as with [`Options::always_cache`].
     pub always_cache: bool,
+    /// The storage is left as it is: what is stored may be served, and nothing is stored, freshened or removed, as with
+    /// [`Options::read_only`].
+    pub read_only: bool,
 }
 
 /// A request as the policy sees it.
@@ -79,6 +82,8 @@ pub struct ResponseView<'a> {
     pub requested_at: SystemTime,
     /// When the response's head arrived.
     pub responded_at: SystemTime,
+    /// Why it is kept out of the store, whatever the rules say of it.
+    pub(crate) refused: Option<Reason>,
 }
 
 impl Controls {
@@ -96,6 +101,7 @@ impl Controls {
             force_cache: false,
             expiry: None,
             always_cache: false,
+            read_only: false,
         }
     }
 
@@ -105,7 +111,13 @@ impl Controls {
     /// The first two that contradict each other, by name.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         // Each contradiction has one of these.
-        if !(self.only_if_cached || self.force_cache || self.bypass || self.no_store || self.always_cache) {
+        if !(self.only_if_cached
+            || self.force_cache
+            || self.bypass
+            || self.no_store
+            || self.always_cache
+            || self.read_only)
+        {
             return Ok(());
         }
         let stores = self.expiry.is_some_and(|expiry| expiry != Expiry::DoNotStore);
@@ -122,6 +134,8 @@ impl Controls {
             ("bypass", self.bypass, "always_cache", self.always_cache),
             ("no_store", self.no_store, "expiry", stores),
             ("no_store", self.no_store, "always_cache", self.always_cache),
+            ("read_only", self.read_only, "expiry", stores),
+            ("read_only", self.read_only, "always_cache", self.always_cache),
             ("always_cache", self.always_cache, "expiry", self.expiry == Some(Expiry::DoNotStore)),
         ];
         match pairs.into_iter().find(|(_, one, _, other)| *one && *other) {
@@ -192,7 +206,14 @@ impl<'a> ResponseView<'a> {
         requested_at: SystemTime,
         responded_at: SystemTime,
     ) -> Self {
-        Self { status, version: Version::HTTP_11, headers, requested_at, responded_at }
+        Self { status, version: Version::HTTP_11, headers, requested_at, responded_at, refused: None }
+    }
+
+    /// The same, kept out of the store for that reason.
+    #[must_use]
+    pub(crate) fn with_refusal(mut self, refused: Option<Reason>) -> Self {
+        self.refused = refused;
+        self
     }
 
     /// The same with another protocol version.

@@ -101,6 +101,48 @@ pub enum Forward {
 }
 
 impl Before {
+    /// The request goes past the cache.
+    pub(crate) fn bypass(reason: Reason, forward: Forward) -> Self {
+        let decision = Decision::Bypass(Ask::default());
+        Self { decision, reasons: reason.into(), age: None, ttl: None, forward: Some(forward) }
+    }
+
+    /// Says that a stored response was left out for that reason.
+    pub(crate) fn leave_out(&mut self, reason: Reason) {
+        if self.forward.is_some() {
+            self.reasons = Reasons::from(reason).and(self.reason());
+            self.forward = Some(Forward::Miss);
+        } else {
+            self.reasons = self.reasons.and(reason);
+        }
+    }
+
+    /// The same for a request that is not looked up, for a reason that the policy does not see. Who wants nothing sent is
+    /// `heard` or, as of a cache that is no cache, not.
+    pub(crate) fn detoured(mut self, why: Reason, heard: bool) -> Self {
+        match self.decision {
+            Decision::Bypass(_) => self,
+            Decision::Unsatisfiable if heard => {
+                if self.reasons.contains(Reason::NothingStored) {
+                    self.reasons = Reasons::from(self.reason()).and(why);
+                }
+                self
+            }
+            _ => Self::bypass(why, Forward::Bypass),
+        }
+    }
+
+    /// The stored response on which the decision rests.
+    pub(crate) fn chosen(&self) -> Option<usize> {
+        match &self.decision {
+            Decision::Serve { index, .. }
+            | Decision::ServeEarly { index, .. }
+            | Decision::ServeStale { index, .. } => Some(*index),
+            Decision::Unsatisfiable => None,
+            Decision::Revalidate(ask) | Decision::Fetch(ask) | Decision::Bypass(ask) => ask.selected,
+        }
+    }
+
     /// The reason that decided.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -142,6 +184,11 @@ impl Ask {
     #[must_use]
     pub fn unconditional(&self) -> Self {
         Self { conditions: HeaderMap::new(), candidates: Vec::new(), ..self.clone() }
+    }
+
+    /// The same question as if nothing were stored.
+    pub(crate) fn anew(&self) -> Self {
+        Self { selected: None, ..self.unconditional() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use http::{HeaderName, Method, StatusCode};
 
 use super::rule::RuleSettings;
-use super::{Expiry, ExpiryMode, InvalidSetting, Precedence, store};
+use super::{Controls, Expiry, ExpiryMode, InvalidSetting, Precedence, store};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -93,6 +93,13 @@ pub struct Options {
     /// Request fields that are redacted from what is stored: a `Vary` on one of them is never matched.
     /// Default: none.
     pub redacted: Vec<HeaderName>,
+    /// Whether nothing is written to the storage: what is stored is served, a 304 freshens it for its caller alone, and
+    /// nothing is stored, removed, refreshed in the background or marked as used; no lease is taken. Default: no.
+    pub read_only: bool,
+    /// Whether the network is never asked, whatever a request says. What is stored is served, of any age, and where the
+    /// request or its origin want it validated, too; in a shared cache without a tenant the latter holds, as it keeps users
+    /// apart. All else is answered with 504. Nothing is written either, as with [`Options::read_only`]. Default: no.
+    pub offline: bool,
     /// What the rule says that the request matches.
     pub(crate) rule: RuleSettings,
 }
@@ -160,6 +167,8 @@ impl Options {
             set_cookie: SetCookie::default(),
             targeted: Vec::new(),
             redacted: Vec::new(),
+            read_only: false,
+            offline: false,
             rule: RuleSettings::default(),
         }
     }
@@ -318,6 +327,20 @@ impl Options {
         self
     }
 
+    /// Sets [`Options::read_only`].
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Sets [`Options::offline`].
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.offline = offline;
+        self
+    }
+
     /// Whether the settings can be used together.
     ///
     /// # Errors
@@ -333,6 +356,11 @@ impl Options {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether the storage is left as it is, by these settings or by what a request asks.
+    pub(crate) fn keep_out_writes(&self, controls: &Controls) -> bool {
+        self.read_only || self.offline || controls.read_only
     }
 
     pub(super) fn is_shared(&self) -> bool {

@@ -35,6 +35,19 @@ impl After {
             freshness: None,
         }
     }
+
+    /// The same where the store is left as it is: what is stored already is freshened for its caller alone.
+    pub(super) fn unwritten(mut self) -> Self {
+        match &mut self.outcome {
+            Outcome::Store { .. } => {
+                (self.outcome, self.reasons, self.freshness) = (Outcome::Pass, Reason::ReadOnly.into(), None);
+            }
+            Outcome::Freshen { keep, .. } => *keep = Keep::Untouched,
+            Outcome::Refetch | Outcome::Pass | Outcome::ServeStale { .. } => {}
+        }
+        self.forget.clear();
+        self
+    }
 }
 
 /// What is to be done with an answer.

@@ -118,6 +118,20 @@ pub enum Reason {
     StatusNotListed,
     /// The caller takes whatever is stored.
     ForceCache,
+    /// The cache is offline: what is stored is served, and nothing is sent.
+    Offline,
+    /// The cache is suspended.
+    Suspended,
+    /// The cache is read-only, for all requests or for this one.
+    ReadOnly,
+    /// No key could be made, or the key function lets the request pass.
+    NoKey,
+    /// The filter rejects a stored response.
+    RejectedOnRead,
+    /// The filter keeps the response out of the store.
+    RejectedOnWrite,
+    /// The filter failed.
+    FilterFailed,
 }
 
 /// The reasons of one decision: at most four, the deciding one first.
@@ -178,7 +192,14 @@ impl Reason {
             | Self::Overridden(_)
             | Self::NoExpirySet
             | Self::StatusNotListed
-            | Self::ForceCache => "",
+            | Self::ForceCache
+            | Self::Offline
+            | Self::Suspended
+            | Self::ReadOnly
+            | Self::NoKey
+            | Self::RejectedOnRead
+            | Self::RejectedOnWrite
+            | Self::FilterFailed => "",
         }
     }
 
@@ -246,6 +267,13 @@ impl Reason {
             Self::NoExpirySet => "the response's fields do not count, and no expiry is set",
             Self::StatusNotListed => "the status is not among those that are stored",
             Self::ForceCache => "the caller takes whatever is stored",
+            Self::Offline => "the cache is offline",
+            Self::Suspended => "the cache is suspended",
+            Self::ReadOnly => "the cache is read-only",
+            Self::NoKey => "the request has no key",
+            Self::RejectedOnRead => "the filter rejects what is stored",
+            Self::RejectedOnWrite => "the filter keeps the response out of the store",
+            Self::FilterFailed => "the filter failed",
         }
     }
 }
@@ -262,7 +290,7 @@ impl Reasons {
     }
 
     /// Adds a reason that stands behind the first. A fifth is dropped.
-    pub(super) fn and(mut self, reason: Reason) -> Self {
+    pub(crate) fn and(mut self, reason: Reason) -> Self {
         if let Some(free) = self.more.iter_mut().find(|slot| slot.is_none()) {
             *free = Some(reason);
         }

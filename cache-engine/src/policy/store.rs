@@ -48,6 +48,9 @@ pub(super) fn storable(
     if freshness.keep_until(options) <= response.responded_at {
         return Err(Reason::NotReusable);
     }
+    if let Some(reason) = response.refused {
+        return Err(reason);
+    }
     Ok(Storable { head, freshness })
 }
 

@@ -25,6 +25,14 @@ pub(super) struct Wants {
 }
 
 impl Wants {
+    /// What a request asks of a cache with these options: offline it gets what is there, whatever it asks.
+    pub(super) fn under(options: &Options, request: &RequestView<'_>) -> Self {
+        if options.offline {
+            return Self { only_if_cached: true, force: true, ..Self::default() };
+        }
+        Self::of(request)
+    }
+
     pub(super) fn of(request: &RequestView<'_>) -> Self {
         let mut wants = if request.headers.contains_key(header::CACHE_CONTROL) {
             Self::directives(&CacheControl::of(request.headers))
@@ -69,7 +77,7 @@ impl Wants {
 
     /// The same for a stored response whose lifetime comes from there.
     pub(super) fn for_source(&self, options: &Options, request: &RequestView<'_>, source: Source) -> Self {
-        if options.precedence.is_before(Setting::RequestHeaders, source.setting()) {
+        if options.offline || options.precedence.is_before(Setting::RequestHeaders, source.setting()) {
             return *self;
         }
         let mut wants = Self { only_if_cached: self.only_if_cached, ..Self::default() };

@@ -162,6 +162,9 @@ fn settings_that_cannot_be_used_are_named() {
         (|c| (c.bypass, c.always_cache) = (true, true), Some("bypass: contradicts `always_cache`")),
         (|c| (c.no_store, c.expiry) = (true, Some(Expiry::AtOnce)), Some("no_store: contradicts `expiry`")),
         (|c| (c.no_store, c.always_cache) = (true, true), Some("no_store: contradicts `always_cache`")),
+        (|c| (c.read_only, c.reload, c.bypass) = (true, false, true), None),
+        (|c| (c.read_only, c.expiry) = (true, Some(Expiry::Never)), Some("read_only: contradicts `expiry`")),
+        (|c| (c.read_only, c.always_cache) = (true, true), Some("read_only: contradicts `always_cache`")),
         (
             |c| (c.always_cache, c.expiry) = (true, Some(Expiry::DoNotStore)),
             Some("always_cache: contradicts `expiry`"),

@@ -7,6 +7,7 @@ mod faults;
 mod freshness;
 mod invalidation;
 mod listed;
+mod modes;
 mod overrides;
 mod parts;
 mod posts;
