@@ -6,6 +6,7 @@ use cache_api::{
 use futures_util::{FutureExt, future::poll_immediate};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 use url::Url;
 
 use crate::{
@@ -21,10 +22,13 @@ use crate::{
     memo::Memo,
     misses::Misses,
     network::{Network, Request},
+    observer::{Observer, Watch},
     policy::{self, Ask, Decision, Options, Reasons, RequestView},
     queue::{Queue, Turn, Wanted},
     sets::Sets,
     settings::Settings,
+    spans,
+    stats::{Bypass, Stats},
     store::Store,
     uses::Uses,
 };
@@ -36,6 +40,7 @@ pub struct Engine<N: Network>(Arc<Inner<N>>);
 
 pub(crate) struct Inner<N: Network> {
     pub(crate) network: N,
+    pub(crate) observer: Arc<Observer>,
     pub(crate) store: Option<Store>,
     key: Arc<dyn KeyFn>,
     /// Makes the keys of requests that name their own.
@@ -75,6 +80,7 @@ pub enum Answer<R> {
 impl<N: Network> Engine<N> {
     pub(crate) fn new(
         network: N,
+        observer: Arc<Observer>,
         store: Option<Store>,
         keys: (Arc<dyn KeyFn>, DefaultKey),
         clock: Arc<dyn Clock>,
@@ -84,6 +90,7 @@ impl<N: Network> Engine<N> {
         let (key, named) = keys;
         Self(Arc::new(Inner {
             network,
+            observer,
             store,
             key,
             named,
@@ -108,26 +115,44 @@ impl<N: Network> Engine<N> {
     /// [`Error::Storage`] when the storage failed and the engine is set to fail closed. [`Error::Setting`] when the
     /// request's controls contradict each other.
     // What a hit does not come to is in a box of its own: a future is moved whole, however little of it is used.
-    pub async fn handle(
-        &self,
-        mut request: Request<N::Body>,
-    ) -> Result<Answered<N::Response>, Error<N::Error>> {
+    pub async fn handle(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
+        let span = spans::request(&request);
+        let watch = Watch::new(&self.0.observer, &span);
+        let result = match span.is_disabled() {
+            true => self.answer(request).await,
+            false => Box::pin(self.answer(request).instrument(span.clone())).await,
+        };
+        watch.end(&result);
+        result
+    }
+
+    async fn answer(&self, mut request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
         request.controls.check().map_err(Error::Setting)?;
         request.rule = inner.sets.find(&request.url);
         let Some(store) = inner.open_store() else {
-            return Box::pin(inner.past(None, request)).await;
+            let why = if inner.store.is_some() { Bypass::Closed } else { Bypass::Disabled };
+            return Box::pin(inner.past(None, request, why)).await;
         };
-        let Some(key) = inner.key_of(store, &request).await else {
-            return Box::pin(inner.past(Some(store), request)).await;
+        let key = inner.key_of(store, &request).await;
+        let why = if request.controls.bypass {
+            Bypass::Caller
+        } else if !inner.options(&request).methods.contains(&request.method) {
+            Bypass::Method
+        } else if policy::names_another_host(&request.headers, &request.url) {
+            Bypass::Host
+        } else if let Some(key) = key {
+            return Inner::cached(inner, store, request, key).await;
+        } else {
+            Bypass::Key
         };
-        if request.controls.bypass
-            || !inner.options(&request).methods.contains(&request.method)
-            || policy::names_another_host(&request.headers, &request.url)
-        {
-            return Box::pin(inner.past(Some(store), request)).await;
-        }
-        Inner::cached(inner, store, request, key).await
+        Box::pin(inner.past(Some(store), request, why)).await
+    }
+
+    /// What was counted since the engine was built.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.observer.stats()
     }
 
     /// Waits for what is being stored and refreshed in the background, and closes the storage.
@@ -416,10 +441,11 @@ impl<N: Network> Inner<N> {
         let Some(variant) = found.variant(index) else { return };
         if let Some(batch) = self.uses.note(Use { key, variant: variant.id, at: now }) {
             let (store, tracked) = (store.clone(), self.tasks.token());
-            tokio::spawn(async move {
+            let touching = async move {
                 let _tracked = tracked;
                 store.touch(&batch).await;
-            });
+            };
+            tokio::spawn(touching.in_current_span());
         }
     }
 

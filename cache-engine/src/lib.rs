@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod policy;
 
@@ -15,8 +16,12 @@ mod info;
 mod lease;
 mod lookups;
 mod memo;
+#[cfg_attr(not(feature = "metrics"), path = "meters_off.rs")]
+mod meters;
 mod misses;
 mod network;
+mod observer;
+mod origin;
 mod past;
 mod pipe;
 mod queue;
@@ -24,7 +29,9 @@ mod resume;
 mod sets;
 mod settings;
 mod sink;
+mod spans;
 mod stale;
+pub mod stats;
 mod steer;
 mod store;
 mod tags;
@@ -37,6 +44,10 @@ pub use engine::{Answer, Answered, Engine};
 pub use error::{BodyError, Error};
 pub use explain::Explanation;
 pub use info::{CacheInfo, Source};
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use meters::describe_metrics;
 pub use network::{Network, Request, WireBody, WireHead};
 pub use settings::{EngineBuilder, default_key};
+pub use stats::Stats;
 pub use steer::{OwnKey, Tags, Tenant};

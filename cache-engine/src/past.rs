@@ -15,6 +15,7 @@ use crate::{
     info::Source,
     network::{Network, Request},
     policy::{self, Ask, Decision, Outcome, ResponseView},
+    stats::{Bypass, Purpose},
     store::Store,
 };
 
@@ -24,6 +25,7 @@ impl<N: Network> Inner<N> {
         self: &Arc<Self>,
         store: Option<&Store>,
         mut request: Request<N::Body>,
+        why: Bypass,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
         request.controls.bypass |= self.options(&request).methods.contains(&request.method);
         let parts = request.clone_head();
@@ -40,8 +42,10 @@ impl<N: Network> Inner<N> {
         if store.is_some() && matches!(before.decision, Decision::Unsatisfiable) {
             return Ok(unsatisfiable(self.info(&parts, Source::Nowhere, before.reasons), None));
         }
+        self.observer.bypasses.add(why, 1);
         let requested_at = self.clock.now();
-        let response = self.network.send(request).await.map_err(|error| Error::Network(Arc::new(error)))?;
+        let response =
+            self.ask(Purpose::Bypass, request).await.map_err(|error| Error::Network(Arc::new(error)))?;
         if let Some(store) = store {
             let head = N::head(&response);
             let received = ResponseView::new(head.status, head.headers, requested_at, self.clock.now())

@@ -8,6 +8,7 @@ use crate::{
     clock::{Clock, SystemClock},
     engine::Engine,
     network::Network,
+    observer::Observer,
     policy::{Mode, Options, Rules},
     sets::Sets,
     store::{Deadlines, Store},
@@ -217,14 +218,16 @@ impl EngineBuilder {
         options.background_refresh &= N::SENDS_ALONE;
         let default = default_key(options.mode);
         let key = key.unwrap_or_else(|| Arc::new(default.clone()));
+        let observer = Arc::new(Observer::new(storage.as_ref().map(ToString::to_string).as_deref()));
         let store = storage.map(|storage| Store {
             storage,
             serializer,
             clock: Arc::clone(&clock),
             deadlines,
             breaker: Arc::new(Breaker::new(patience)),
+            observer: Arc::clone(&observer),
         });
-        Engine::new(network, store, (key, default), clock, Sets::new(options, rules), settings)
+        Engine::new(network, observer, store, (key, default), clock, Sets::new(options, rules), settings)
     }
 }
 
