@@ -122,7 +122,7 @@ impl<N: Network> Engine<N> {
             true => self.answer(request).await,
             false => Box::pin(self.answer(request).instrument(span.clone())).await,
         };
-        watch.end(&result);
+        watch.end::<N>(&result);
         result
     }
 

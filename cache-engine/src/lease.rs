@@ -14,6 +14,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::{
     flight::FlightKey,
@@ -184,13 +185,14 @@ impl Held {
         self.keeper.abort();
         let outcome = if is_cacheable { Outcome::Done } else { Outcome::Uncacheable(hit_for_miss) };
         let (tracked, under_way) = (tasks.token(), returns.begin(lease.key));
-        self.runtime.spawn(async move {
+        let giving_back = async move {
             let _until_done = (tracked, under_way);
             let Some(leases) = store.storage.abilities().leases else { return };
             let release = leases.release(&lease, outcome, store.clock.now());
             // A failure is reported; the lease then ends by itself.
             let _ = store.within(Operation::Release, store.deadlines.write, release).await;
-        });
+        };
+        self.runtime.spawn(giving_back.in_current_span());
     }
 }
 
@@ -204,7 +206,7 @@ impl Release {
     fn keep(self, ttl: Duration) -> Held {
         let runtime = Handle::current();
         let (store, lease) = (self.store.clone(), self.lease.clone());
-        let keeper = runtime.spawn(async move {
+        let keeping = async move {
             loop {
                 tokio::time::sleep((ttl / 3).max(SHORTEST_REST)).await;
                 let Some(leases) = store.storage.abilities().leases else { return };
@@ -214,7 +216,8 @@ impl Release {
                     return;
                 }
             }
-        });
+        };
+        let keeper = runtime.spawn(keeping.in_current_span());
         Held { keeper: keeper.abort_handle(), released: Some(self), runtime }
     }
 }

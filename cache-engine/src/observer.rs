@@ -9,12 +9,15 @@ use std::{
     },
 };
 
+use http::StatusCode;
 use tracing::Span;
 
 use crate::{
     engine::{Answer, Answered},
+    error::Error,
     info::{CacheInfo, Source},
     meters::{self, Began, Metric, Series, Unit},
+    network::Network,
     policy::{Forward, Reason},
     stats::{
         Bypass, Counts, Ended, Failure, Flow, Label, Leader, NotStored, Operation, Outcome, Purpose, Refresh,
@@ -172,7 +175,7 @@ impl Observer {
         ] = &METRICS;
         let backend: Option<Arc<str>> = storage.map(|storage| kind(storage).into());
         let of = backend.as_ref();
-        Self {
+        let observer = Self {
             requests: Tally::new(requests, None),
             negative_hits: Tally::new(negative_hits, None),
             collapsed: Tally::new(collapsed, None),
@@ -191,7 +194,12 @@ impl Observer {
             breaker_open: Level::new(breaker_open, of),
             breaker_openings: Tally::new(breaker_openings, of),
             backend,
+        };
+        observer.in_flight.show();
+        if observer.backend.is_some() {
+            observer.breaker_open.show();
         }
+        observer
     }
 
     /// What was counted so far.
@@ -234,24 +242,25 @@ impl<'a> Watch<'a> {
     }
 
     /// Counts what the request came to, and writes it on its span.
-    pub(crate) fn end<R, E>(mut self, result: &Result<Answered<R>, E>) {
+    pub(crate) fn end<N: Network>(mut self, result: &Result<Answered<N::Response>, Error<N::Error>>) {
         self.has_ended = true;
         let Ok(Answered { answer, info }) = result else { return self.came_to(Outcome::Error) };
         let outcome = outcome(info);
         self.came_to(outcome);
+        let status = match answer {
+            Answer::Wire(response) => N::head(response).status,
+            Answer::Cached(response) => response.status(),
+        };
         if info.collapsed {
             self.observer.collapsed.add((), 1);
         }
         if let Some(forward) = info.forward {
             self.observer.forwards.add(forward, 1);
-        } else if let Answer::Cached(response) = answer
-            && response.status().as_u16() >= 400
-            && outcome != Outcome::Unsatisfiable
-        {
+        } else if status.as_u16() >= 400 && outcome != Outcome::Unsatisfiable {
             self.observer.negative_hits.add((), 1);
         }
         if !self.span.is_disabled() {
-            self.describe(answer, info);
+            self.describe(status, info);
         }
     }
 
@@ -261,14 +270,12 @@ impl<'a> Watch<'a> {
     }
 
     #[cold]
-    fn describe<R>(&self, answer: &Answer<R>, info: &CacheInfo) {
+    fn describe(&self, status: StatusCode, info: &CacheInfo) {
         self.span.record("reason", tracing::field::display(&info.reasons));
         if let Some(key) = &info.key {
             self.span.record("key", tracing::field::display(key));
         }
-        if let Answer::Cached(response) = answer {
-            self.span.record("status", response.status().as_u16());
-        }
+        self.span.record("status", status.as_u16());
     }
 }
 
@@ -373,10 +380,12 @@ pub(crate) struct Level {
 
 impl Level {
     fn new(metric: &'static Metric, backend: Option<&Arc<str>>) -> Self {
-        let level = Self { value: AtomicU64::new(0), series: Series::new(metric, 1, backend) };
-        // So that there is a zero to be read.
-        level.series.lower((), 0);
-        level
+        Self { value: AtomicU64::new(0), series: Series::new(metric, 1, backend) }
+    }
+
+    /// Lets the recorder have a zero before there is anything else.
+    fn show(&self) {
+        self.series.lower((), 0);
     }
 
     pub(crate) fn raise(&self) {
