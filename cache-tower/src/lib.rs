@@ -16,4 +16,4 @@ pub use cache_api::{self, KeyFn, Storage};
 pub use cache_engine::policy::{
     Controls, Expiry, ExpiryMode, Fallback, InvalidSetting, Mode, Options, Precedence, Rule, Rules, Setting,
 };
-pub use cache_engine::{self, CacheInfo, EngineBuilder, OwnKey, Source, Tags, Tenant};
+pub use cache_engine::{self, CacheInfo, EngineBuilder, OwnKey, Source, Stats, Tags, Tenant};

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use cache_api::Storage;
 use cache_engine::{
-    Answer, Answered, Engine, EngineBuilder, Network, OwnKey, Request, Tags, Tenant, policy::Controls,
+    Answer, Answered, Engine, EngineBuilder, Network, OwnKey, Request, Stats, Tags, Tenant, policy::Controls,
 };
 use futures_util::future::BoxFuture;
 use http::{Extensions, Response, uri::Scheme};
@@ -67,6 +67,8 @@ trait Answers<B, R>: Send + Sync {
     fn purge(&self, tags: Vec<String>) -> BoxFuture<'_, cache_api::Result<u64>>;
 
     fn storage(&self) -> Option<&Arc<dyn Storage>>;
+
+    fn stats(&self) -> Stats;
 }
 
 struct Over<S, B>
@@ -117,6 +119,12 @@ impl<B, R> Cache<B, R> {
     #[must_use]
     pub fn storage(&self) -> Option<&Arc<dyn Storage>> {
         self.0.storage()
+    }
+
+    /// What was counted since the layer was put over the service, by all clones. What has no URL is not among it.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
     }
 }
 
@@ -175,6 +183,10 @@ where
 
     fn storage(&self) -> Option<&Arc<dyn Storage>> {
         self.engine.storage()
+    }
+
+    fn stats(&self) -> Stats {
+        self.engine.stats()
     }
 }
 

@@ -47,7 +47,7 @@ pub use cache_engine::policy::{
     Expiry, ExpiryMode, Fallback, Forward, InvalidSetting, Mode, Options, Precedence, Reason, Reasons, Rule,
     SetCookie, Setting,
 };
-pub use cache_engine::{self, CacheInfo, Clock, EngineBuilder, Explanation, Source, SystemClock};
+pub use cache_engine::{self, CacheInfo, Clock, EngineBuilder, Explanation, Source, Stats, SystemClock};
 
 #[cfg(feature = "dynamodb")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dynamodb")))]
