@@ -51,6 +51,10 @@ use crate::{
 ///     (resources may share a generation, tags an epoch), never less. Tickets older than
 ///     [`Limits::max_write`] do not commit; tombstones live twice that.
 ///
+/// `Display` names the storage for logs. It begins with the kind of store, in one to four words of ASCII letters, digits, `-` and
+/// `_`, such as `memory` or `object-store`, by which metrics tell storages apart; what follows in parentheses says which one,
+/// without credentials.
+///
 /// `now` is the caller's clock; it starts at real time and moves forward only. A storage reads no clock.
 ///
 /// # Example

@@ -17,6 +17,7 @@ use crate::{
     error::BodyError,
     pipe::{Next, Pipe},
     resume::{Rest, Resume},
+    stats::Flow,
     store::{BodyRef, Store},
 };
 
@@ -128,6 +129,10 @@ impl Source {
         let (store, body) = (self.store.clone(), self.body.clone());
         Box::pin(SyncFuture::new(async move { store.read(&body, frames).await }))
     }
+
+    fn count(&self, from: Flow, bytes: &Bytes) {
+        self.store.observer.body_bytes.add(from, bytes.len() as u64);
+    }
 }
 
 impl StoredBytes {
@@ -162,12 +167,23 @@ impl StoredBytes {
             if let Some((rest, _)) = &mut self.rest {
                 let next = ready!(rest.poll_next(cx));
                 return Poll::Ready(match next {
-                    Some(next) => next,
+                    Some(next) => {
+                        if let Some(Ok(bytes)) = &next {
+                            self.source.count(Flow::Origin, bytes);
+                        }
+                        next
+                    }
                     None => self.rest.take().map(|(_, error)| Err(BodyError::Storage(error))),
                 });
             }
             match ready!(self.poll_fill(cx)) {
-                Ok(()) => return Poll::Ready(self.ready.pop_front().map(Ok)),
+                Ok(()) => {
+                    let next = self.ready.pop_front();
+                    if let Some(bytes) = &next {
+                        self.source.count(Flow::Store, bytes);
+                    }
+                    return Poll::Ready(next.map(Ok));
+                }
                 Err(error) => {
                     let left = std::mem::take(&mut self.remaining);
                     let Some(resume) = self.resume.take() else {

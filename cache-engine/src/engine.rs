@@ -6,6 +6,7 @@ use cache_api::{
 use futures_util::{FutureExt, future::poll_immediate};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 use crate::{
     body::Body,
@@ -20,11 +21,14 @@ use crate::{
     lookups::{Entered, Lookups},
     misses::Misses,
     network::{Network, Request},
+    observer::{Observer, Watch},
     policy::{self, Ask, Controls, Decision, Reason, RequestView},
     queue::{Queue, Turn, Wanted},
     sets::Sets,
     settings::Settings,
     sift::decide,
+    spans,
+    stats::{Bypass, Stats},
     store::Store,
     suspend::Suspensions,
     uses::Uses,
@@ -37,6 +41,7 @@ pub struct Engine<N: Network>(Arc<Inner<N>>);
 
 pub(crate) struct Inner<N: Network> {
     pub(crate) network: N,
+    pub(crate) observer: Arc<Observer>,
     pub(crate) store: Option<Store>,
     key: Arc<dyn KeyFn>,
     /// Makes the keys of requests that name their own.
@@ -76,6 +81,7 @@ pub enum Answer<R> {
 impl<N: Network> Engine<N> {
     pub(crate) fn new(
         network: N,
+        observer: Arc<Observer>,
         store: Option<Store>,
         keys: (Arc<dyn KeyFn>, DefaultKey),
         clock: Arc<dyn Clock>,
@@ -85,6 +91,7 @@ impl<N: Network> Engine<N> {
         let (key, named) = keys;
         Self(Arc::new(Inner {
             network,
+            observer,
             store,
             key,
             named,
@@ -109,31 +116,49 @@ impl<N: Network> Engine<N> {
     /// [`Error::Storage`] when the storage failed and the engine is set to fail closed. [`Error::Setting`] when the
     /// request's controls contradict each other.
     // What a hit does not come to is in a box of its own: a future is moved whole, however little of it is used.
-    pub async fn handle(
-        &self,
-        mut request: Request<N::Body>,
-    ) -> Result<Answered<N::Response>, Error<N::Error>> {
+    pub async fn handle(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
+        let span = spans::request(&request);
+        let watch = Watch::new(&self.0.observer, &span);
+        let result = match span.is_disabled() {
+            true => self.answer(request).await,
+            false => Box::pin(self.answer(request).instrument(span.clone())).await,
+        };
+        watch.end::<N>(&result);
+        result
+    }
+
+    async fn answer(&self, mut request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
         request.controls.check().map_err(Error::Setting)?;
         // What is swapped meanwhile is for the requests that come later.
         let sets = inner.live.load();
         request.rule = sets.find(&request.url);
         let Some(store) = inner.open_store() else {
-            return Box::pin(inner.past(&sets, None, request, Reason::Bypass)).await;
+            let why = if inner.store.is_some() { Bypass::Closed } else { Bypass::Disabled };
+            return Box::pin(inner.past(&sets, None, request, why)).await;
         };
         if inner.suspensions.any() {
-            return Box::pin(inner.past(&sets, Some(store), request, Reason::Suspended)).await;
+            return Box::pin(inner.past(&sets, Some(store), request, Bypass::Suspended)).await;
         }
-        let Some(key) = inner.key_of(store, &request).await else {
-            return Box::pin(inner.past(&sets, Some(store), request, Reason::NoKey)).await;
+        let key = inner.key_of(store, &request).await;
+        let why = if request.controls.bypass {
+            Bypass::Caller
+        } else if !sets.of(&request).methods.contains(&request.method) {
+            Bypass::Method
+        } else if policy::names_another_host(&request.headers, &request.url) {
+            Bypass::Host
+        } else if let Some(key) = key {
+            return Inner::cached(inner, &sets, store, request, key).await;
+        } else {
+            Bypass::Key
         };
-        if request.controls.bypass
-            || !sets.of(&request).methods.contains(&request.method)
-            || policy::names_another_host(&request.headers, &request.url)
-        {
-            return Box::pin(inner.past(&sets, Some(store), request, Reason::Bypass)).await;
-        }
-        Inner::cached(inner, &sets, store, request, key).await
+        Box::pin(inner.past(&sets, Some(store), request, why)).await
+    }
+
+    /// What was counted since the engine was built.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.observer.stats()
     }
 
     /// Waits for what is being stored and refreshed in the background, and closes the storage.
@@ -422,10 +447,11 @@ impl<N: Network> Inner<N> {
         let Some(variant) = found.variant(index) else { return };
         if let Some(batch) = self.uses.note(Use { key, variant: variant.id, at: now }) {
             let (store, tracked) = (store.clone(), self.tasks.token());
-            tokio::spawn(async move {
+            let touching = async move {
                 let _tracked = tracked;
                 store.touch(&batch).await;
-            });
+            };
+            tokio::spawn(touching.in_current_span());
         }
     }
 }

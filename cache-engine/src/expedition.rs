@@ -21,6 +21,8 @@ use crate::{
     policy::{self, After, Ask, Before, Keep, Outcome, Reason, ResponseView},
     sets::Sets,
     sink::{Draft, Sink},
+    spans,
+    stats::{NotStored, Purpose, Refresh},
     store::Store,
     transfer::Transfer,
 };
@@ -80,20 +82,32 @@ impl<N: Network> Expedition<N> {
     /// Of all processes that share the store one does, where it has leases.
     pub(crate) fn go_in_background(mut self, mut pilot: Pilot<N::Error>) {
         let tracked = self.inner.tasks.token();
+        let span = spans::refresh(&self.key);
         let refresh = async move {
+            let observer = Arc::clone(&self.inner.observer);
+            let ended = |how| observer.refreshes.add(how, 1);
             let Inner { settings, tasks, returns, .. } = &*self.inner;
             match lease::acquire(&self.store, pilot.key(), settings, tasks, returns).await {
                 Crossing::Held(lease) => {
                     pilot.cross(Some(lease));
                     if self.is_overtaken().await {
+                        ended(Refresh::Yielded);
                         return pilot.land(Landing::Stored);
                     }
                 }
-                Crossing::Busy => return pilot.land(Landing::Stored),
+                Crossing::Busy => {
+                    ended(Refresh::Yielded);
+                    return pilot.land(Landing::Stored);
+                }
                 Crossing::Uncacheable(_) | Crossing::Open => {}
             }
             let _tracked = tracked;
-            match self.go().await {
+            let arrival = self.go(Some(Purpose::Refresh)).await;
+            ended(match &arrival {
+                Return::Home(_, Landing::Failed(Some(_)) | Landing::Lost) => Refresh::Failed,
+                _ => Refresh::Done,
+            });
+            match arrival {
                 Return::Home(_, landing) => self.inner.land(pilot, landing),
                 Return::UnderWay(answered, cargo) => {
                     let inner = self.inner;
@@ -102,7 +116,7 @@ impl<N: Network> Expedition<N> {
                 }
             }
         };
-        tokio::spawn(refresh.in_current_span());
+        tokio::spawn(refresh.instrument(span));
     }
 
     /// Whether what was found is not what is stored any more.
@@ -117,7 +131,7 @@ impl<N: Network> Expedition<N> {
     async fn travel(mut self, pilot: Option<Pilot<N::Error>>, mut caller: oneshot::Sender<Outcomes<N>>) {
         let tracked = self.inner.tasks.token();
         let arrival = {
-            let going = std::pin::pin!(self.go());
+            let going = std::pin::pin!(self.go(None));
             tokio::select! {
                 biased;
                 arrival = going => arrival,
@@ -141,12 +155,14 @@ impl<N: Network> Expedition<N> {
         }
     }
 
-    async fn go(&mut self) -> Return<N> {
+    /// Goes for `purpose`; without one, for what is to be asked.
+    async fn go(&mut self, purpose: Option<Purpose>) -> Return<N> {
         let mut ask = self.ask.clone();
         // The one loop: a 304 that matches nothing stored, or what cannot be read, is asked for again.
         loop {
             let requested_at = self.inner.clock.now();
-            let response = match self.inner.network.send(self.outgoing(&ask)).await {
+            let asked = if ask.candidates.is_empty() { Purpose::Fetch } else { Purpose::Validate };
+            let response = match self.inner.ask(purpose.unwrap_or(asked), self.outgoing(&ask)).await {
                 Ok(response) => response,
                 Err(error) => return self.failed(error, &ask).await,
             };
@@ -223,7 +239,7 @@ impl<N: Network> Expedition<N> {
                 *ask = ask.anew();
                 self.before.leave_out(reason);
                 after.reasons = reason.into();
-                return asked_plainly.then(|| self.pass(response, &after));
+                return asked_plainly.then(|| self.pass(response, &after, reason.into()));
             }
             if let Keep::Until(_) = keep
                 && let Some(reason) = self.refusal(Step::Write, head).await
@@ -241,8 +257,8 @@ impl<N: Network> Expedition<N> {
         let found = self.found.as_ref();
         let resume = |head: &_| self.inner.resume(&self.sets, &self.request, head);
         match &after.outcome {
-            Outcome::Pass => Some(self.pass(response, &after)),
-            Outcome::Refetch if asked_plainly => Some(self.pass(response, &after)),
+            Outcome::Pass => Some(self.pass(response, &after, after.reason().into())),
+            Outcome::Refetch if asked_plainly => Some(self.pass(response, &after, NotStored::Other)),
             Outcome::Refetch => {
                 *ask = ask.unconditional();
                 None
@@ -254,7 +270,7 @@ impl<N: Network> Expedition<N> {
                     // It was there when it was looked up, and is not any more.
                     self.forget(*index).await;
                     *ask = ask.unconditional();
-                    return asked_plainly.then(|| self.pass(response, &after));
+                    return asked_plainly.then(|| self.pass(response, &after, NotStored::Storage));
                 };
                 let stored = self.freshen(*index, head, keep).await;
                 let landing = if stored { Landing::Stored } else { Landing::Private };
@@ -271,7 +287,7 @@ impl<N: Network> Expedition<N> {
             }
             Outcome::ServeStale { index, form, age } => {
                 let served = found?.serve(&self.store, *index, *form, None, Some(*age), resume).await;
-                let Ok(cached) = served else { return Some(self.pass(response, &after)) };
+                let Ok(cached) = served else { return Some(self.pass(response, &after, NotStored::Storage)) };
                 let mut info = self.info(Source::Stale, &after).about(self.key, found?, *index);
                 info.forward_status = Some(N::head(&response).status);
                 Some(Return::Home(Ok(answered(cached, info, Some(*age))), Landing::Failed(None)))
@@ -279,7 +295,9 @@ impl<N: Network> Expedition<N> {
         }
     }
 
-    fn pass(&self, response: N::Response, after: &After) -> Return<N> {
+    /// Hands an answer on that is not stored.
+    fn pass(&self, response: N::Response, after: &After, why: NotStored) -> Return<N> {
+        self.inner.observer.not_stored.add(why, 1);
         // A failing origin is no reason for everyone to ask it at once.
         let is_uncacheable =
             matches!(after.outcome, Outcome::Pass) && !N::head(&response).status.is_server_error();
@@ -302,23 +320,24 @@ impl<N: Network> Expedition<N> {
     /// Hands a body to the caller and to the store at once.
     fn carry(&self, response: N::Response, after: &After) -> Return<N> {
         let (Outcome::Store { head, keep_until }, Some(found)) = (&after.outcome, &self.found) else {
-            return self.pass(response, after);
+            // What was not looked up has no ticket.
+            return self.pass(response, after, NotStored::Storage);
         };
         let asked = self.sets.tags(&self.request);
         let Some(tags) = self.inner.settings.tagging.of(&head.headers, &asked, &[]) else {
             tracing::warn!(key = %self.key, "not stored: more tags than an entry may have");
-            return self.pass(response, after);
+            return self.pass(response, after, NotStored::Tags);
         };
         let ticket = found.ticket().clone();
         let draft = Draft { ticket, head: (**head).clone(), keep_until: *keep_until, tags };
         let head = N::head(&response);
         let expected = if self.request.method == Method::HEAD { None } else { content_length(head.headers) };
         if expected.is_some_and(|expected| expected > self.inner.settings.max_body) {
-            return self.pass(response, after);
+            return self.pass(response, after, NotStored::Size);
         }
         let tracked = self.inner.tasks.token();
         let sink = Sink::new(self.store.clone(), draft, self.inner.settings.max_body, expected, tracked);
-        let Ok(sink) = sink else { return self.pass(response, after) };
+        let Ok(sink) = sink else { return self.pass(response, after, NotStored::Other) };
         let pipe = Arc::new(Pipe::default());
         let body = Body::piped(Arc::clone(&pipe), self.store.clone(), sink.place().clone(), expected);
         let mut cached = Response::new(body);
@@ -345,6 +364,7 @@ impl<N: Network> Expedition<N> {
                 let tagging = &self.inner.settings.tagging;
                 let asked = self.sets.tags(&self.request);
                 let Some(tags) = tagging.of(&head.headers, &asked, &variant.tags) else {
+                    self.inner.observer.not_stored.add(NotStored::Tags, 1);
                     tracing::warn!(key = %self.key, "not kept: more tags than an entry may have");
                     self.forget(index).await;
                     return false;
@@ -403,6 +423,7 @@ impl<E: std::error::Error + Send + Sync + 'static> Cargo<E> {
             finish_dropped: inner.settings.finish_dropped,
             patience: inner.settings.lease,
             closing: inner.closing.clone(),
+            observer: Arc::clone(&inner.observer),
         }
     }
 }

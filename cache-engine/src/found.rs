@@ -14,6 +14,7 @@ use crate::{
     body::Body,
     policy::{self, ByteRange, Form, Freshness, StoredView},
     resume::Resume,
+    stats::Flow,
     store::{BodyRef, Store},
 };
 
@@ -141,6 +142,7 @@ impl Found {
                     Some((start, end))
                         if start <= end && end <= bytes.len() && bytes.len() as u64 == inline.len =>
                     {
+                        store.observer.body_bytes.add(Flow::Store, (end - start) as u64);
                         Ok(Body::bytes(bytes.slice(start..end)))
                     }
                     _ => Err(Error::new(ErrorKind::Corrupt, "read")

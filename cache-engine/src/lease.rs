@@ -14,8 +14,15 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
-use crate::{flight::FlightKey, settings::Settings, store::Store};
+use crate::{
+    flight::FlightKey,
+    meters::Began,
+    settings::Settings,
+    stats::{Leader, Operation, Wait},
+    store::Store,
+};
 
 /// The first pause before a lease that another holds is asked for again; each pause is twice the last one.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -114,7 +121,7 @@ pub(crate) async fn acquire(
     let _ = timeout(store.deadlines.read, returns.over(&key)).await;
     let now = store.clock.now();
     let acquire = leases.acquire(&key, settings.lease, now);
-    match store.within("acquire", store.deadlines.read, acquire).await {
+    match store.within(Operation::Acquire, store.deadlines.read, acquire).await {
         Ok(Acquired::Held(lease)) => {
             let release = Release {
                 store: store.clone(),
@@ -142,13 +149,21 @@ pub(crate) async fn wait(
     // A wait beyond what an instant can hold has no end.
     let end = Instant::now().checked_add(settings.wait_for_leader);
     let mut pause = FIRST_PAUSE;
+    let began = Began::now();
+    let ended = |wait| store.observer.waits.ended((Leader::Replica, wait), &began);
     loop {
         match acquire(store, flight, settings, tasks, returns).await {
             Crossing::Busy => {}
-            crossing => return crossing,
+            crossing => {
+                if pause > FIRST_PAUSE {
+                    ended(Wait::Over);
+                }
+                return crossing;
+            }
         }
         let until = Instant::now() + jittered(pause);
         if end.is_some_and(|end| until > end) {
+            ended(Wait::GaveUp);
             tracing::debug!(storage = %store.storage, "another process took too long: fetching without its lease");
             return Crossing::Open;
         }
@@ -170,13 +185,14 @@ impl Held {
         self.keeper.abort();
         let outcome = if is_cacheable { Outcome::Done } else { Outcome::Uncacheable(hit_for_miss) };
         let (tracked, under_way) = (tasks.token(), returns.begin(lease.key));
-        self.runtime.spawn(async move {
+        let giving_back = async move {
             let _until_done = (tracked, under_way);
             let Some(leases) = store.storage.abilities().leases else { return };
             let release = leases.release(&lease, outcome, store.clock.now());
             // A failure is reported; the lease then ends by itself.
-            let _ = store.within("release", store.deadlines.write, release).await;
-        });
+            let _ = store.within(Operation::Release, store.deadlines.write, release).await;
+        };
+        self.runtime.spawn(giving_back.in_current_span());
     }
 }
 
@@ -190,17 +206,18 @@ impl Release {
     fn keep(self, ttl: Duration) -> Held {
         let runtime = Handle::current();
         let (store, lease) = (self.store.clone(), self.lease.clone());
-        let keeper = runtime.spawn(async move {
+        let keeping = async move {
             loop {
                 tokio::time::sleep((ttl / 3).max(SHORTEST_REST)).await;
                 let Some(leases) = store.storage.abilities().leases else { return };
                 let extend = leases.extend(&lease, ttl, store.clock.now());
                 // A lease that is lost stays lost: the ticket keeps what is stored under it from overwriting.
-                if let Ok(false) = store.within("extend", store.deadlines.write, extend).await {
+                if let Ok(false) = store.within(Operation::Extend, store.deadlines.write, extend).await {
                     return;
                 }
             }
-        });
+        };
+        let keeper = runtime.spawn(keeping.in_current_span());
         Held { keeper: keeper.abort_handle(), released: Some(self), runtime }
     }
 }

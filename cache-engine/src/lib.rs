@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod policy;
 
@@ -17,8 +18,12 @@ mod lease;
 mod live;
 mod lookups;
 mod memo;
+#[cfg_attr(not(feature = "metrics"), path = "meters_off.rs")]
+mod meters;
 mod misses;
 mod network;
+mod observer;
+mod origin;
 mod past;
 mod pipe;
 mod queue;
@@ -27,7 +32,9 @@ mod sets;
 mod settings;
 mod sift;
 mod sink;
+mod spans;
 mod stale;
+pub mod stats;
 mod steer;
 mod store;
 mod suspend;
@@ -43,7 +50,11 @@ pub use explain::Explanation;
 pub use filter::{Exchange, Filter, Step, filter_fn};
 pub use info::{CacheInfo, Source};
 pub use live::{LiveSettings, OptionsInForce};
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use meters::describe_metrics;
 pub use network::{Network, Request, WireBody, WireHead};
 pub use settings::{EngineBuilder, default_key};
+pub use stats::Stats;
 pub use steer::{OwnKey, Tags, Tenant};
 pub use suspend::Suspended;

@@ -17,8 +17,18 @@ use crate::{
     network::{Network, Request},
     policy::{self, Ask, Decision, Outcome, Reason, ResponseView},
     sets::Sets,
+    stats::{Bypass, Purpose},
     store::Store,
 };
+
+/// The reason that is told where the policy sees none.
+fn reason(why: Bypass) -> Reason {
+    match why {
+        Bypass::Suspended => Reason::Suspended,
+        Bypass::Key => Reason::NoKey,
+        Bypass::Disabled | Bypass::Closed | Bypass::Caller | Bypass::Method | Bypass::Host => Reason::Bypass,
+    }
+}
 
 impl<N: Network> Inner<N> {
     /// Sends a request past the cache.
@@ -27,27 +37,29 @@ impl<N: Network> Inner<N> {
         sets: &Arc<Sets>,
         store: Option<&Store>,
         request: Request<N::Body>,
-        why: Reason,
+        why: Bypass,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
         let mut parts = request.clone_head();
         let options = sets.of(&parts);
         // Without a key nothing is looked up or stored that it would tell apart.
         let no_key = CacheKey::from_bytes([0; 32]);
         let before = policy::before(options, &view(&parts, &no_key), &[], self.clock.now());
-        let mut before = before.detoured(why, store.is_some() || options.offline);
+        let mut before = before.detoured(reason(why), store.is_some() || options.offline);
         // RFC 9111 §5.2.1.7: who wants the store alone wants no request, of whatever method.
         if matches!(before.decision, Decision::Unsatisfiable) {
             return Ok(unsatisfiable(sets.info(&parts, Source::Nowhere, before.reasons), None));
         }
-        parts.controls.bypass |= why == Reason::Suspended || options.methods.contains(&parts.method);
+        parts.controls.bypass |= why == Bypass::Suspended || options.methods.contains(&parts.method);
         let key = match store {
             Some(store) => self.key_as_get(sets, store, &parts).await,
             None => None,
         };
         let salt = key.unwrap_or(no_key);
         let view = view(&parts, &salt);
+        self.observer.bypasses.add(why, 1);
         let requested_at = self.clock.now();
-        let response = self.network.send(request).await.map_err(|error| Error::Network(Arc::new(error)))?;
+        let response =
+            self.ask(Purpose::Bypass, request).await.map_err(|error| Error::Network(Arc::new(error)))?;
         if let Some(store) = store {
             let head = N::head(&response);
             let received = ResponseView::new(head.status, head.headers, requested_at, self.clock.now())

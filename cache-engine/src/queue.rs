@@ -8,9 +8,11 @@ use crate::{
     flight::{Boarding, FlightKey, Landing, Passenger, Pilot},
     found::Found,
     lease::{self, Crossing},
+    meters::Began,
     network::{Network, Request},
     policy::Ask,
     sets::Sets,
+    stats::{Leader, Wait},
     store::Store,
 };
 
@@ -114,8 +116,11 @@ impl<N: Network> Inner<N> {
         let Wanted { sets, store, request, flight, found, ask, .. } = wanted;
         queue.rounds += 1;
         queue.collapsed = true;
-        let wait = tokio::time::timeout(self.settings.wait_for_leader, passenger.landed());
-        let failure = match wait.await {
+        let began = Began::now();
+        let landed = tokio::time::timeout(self.settings.wait_for_leader, passenger.landed()).await;
+        let wait = if landed.is_ok() { Wait::Over } else { Wait::GaveUp };
+        self.observer.waits.ended((Leader::Process, wait), &began);
+        let failure = match landed {
             Ok(Landing::Stored | Landing::Flying) => return Turn::Look,
             // A store that could not be read would only be waited for once more.
             Ok(Landing::Lost | Landing::Private | Landing::Uncacheable) | Err(_) if found.is_none() => {

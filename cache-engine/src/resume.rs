@@ -19,6 +19,7 @@ use crate::{
     error::BodyError,
     network::{Network, Request},
     sets::Sets,
+    stats::Purpose,
 };
 
 /// Asks the origin for some bytes of a body; made with the answer, used only if the store fails.
@@ -69,7 +70,7 @@ impl<N: Network> Inner<N> {
                 let bytes = HeaderValue::try_from(format!("bytes={}-{last}", range.start)).ok()?;
                 request.headers.insert(header::RANGE, bytes);
                 request.headers.insert(header::IF_RANGE, etag.clone());
-                let response = inner.network.send(request).await.ok()?;
+                let response = inner.ask(Purpose::Resume, request).await.ok()?;
                 let head = N::head(&response);
                 let skip = skipped(head.status, head.headers, &etag, &range)?;
                 let stream =

@@ -9,6 +9,7 @@ use crate::{
     engine::Engine,
     filter::Filter,
     network::Network,
+    observer::Observer,
     policy::{InvalidSetting, Mode, Options, Rules},
     sets::Sets,
     store::{Deadlines, Store},
@@ -245,14 +246,17 @@ impl EngineBuilder {
         options.background_refresh &= N::SENDS_ALONE;
         let default = default_key(options.mode);
         let key = key.unwrap_or_else(|| Arc::new(default.clone()));
+        let observer = Arc::new(Observer::new(storage.as_ref().map(ToString::to_string).as_deref()));
         let store = storage.map(|storage| Store {
             storage,
             serializer,
             clock: Arc::clone(&clock),
             deadlines,
             breaker: Arc::new(Breaker::new(patience)),
+            observer: Arc::clone(&observer),
         });
-        Engine::new(network, store, (key, default), clock, Sets::new(options, rules, filter), settings)
+        let sets = Sets::new(options, rules, filter);
+        Engine::new(network, observer, store, (key, default), clock, sets, settings)
     }
 }
 

@@ -9,7 +9,7 @@ use cache_api::{
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::{policy, store::Store};
+use crate::{policy, stats::Operation, store::Store};
 
 /// What is stored of a response beside its body.
 pub(crate) struct Draft {
@@ -71,7 +71,7 @@ impl Sink {
     /// Takes more of the body. Returns up to where the store has it.
     pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<u64> {
         self.len = self.len.saturating_add(bytes.len() as u64);
-        if self.len > self.max_len {
+        if self.is_too_large() {
             return Err(
                 Error::new(ErrorKind::Full, "write").with_message("the body is larger than the limit")
             );
@@ -87,9 +87,19 @@ impl Sink {
         Ok(u64::from(self.frames) * FRAME_SIZE as u64)
     }
 
+    /// Whether more was taken in than is stored at most.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.len > self.max_len
+    }
+
+    /// Whether it is a part of another length than it says.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.exact_len.is_some_and(|exact| exact != self.len)
+    }
+
     /// Ends the body and makes the entry visible.
     pub(crate) async fn commit(mut self) -> Result<Committed> {
-        if self.exact_len.is_some_and(|exact| exact != self.len) {
+        if self.is_cut_short() {
             return Err(Error::new(ErrorKind::Other, "finish").with_message("a part of another length"));
         }
         let body = if self.writer.is_none() && self.len <= INLINE_MAX as u64 {
@@ -101,7 +111,7 @@ impl Sink {
                 return Err(Error::new(ErrorKind::Other, "finish"));
             };
             let finish = writer.finish(self.len);
-            Body::Stored(self.store.within("finish", self.store.deadlines.write, finish).await?)
+            Body::Stored(self.store.within(Operation::Finish, self.store.deadlines.write, finish).await?)
         };
         let Draft { ticket, head, keep_until, tags } = self.draft;
         let now = self.store.clock.now();
@@ -117,7 +127,7 @@ impl Sink {
             Some(writer) => writer,
             none => none.insert(self.store.writer(&self.draft.ticket, self.place.body).await?),
         };
-        self.store.within("write", self.store.deadlines.write, writer.write(frame)).await?;
+        self.store.within(Operation::Write, self.store.deadlines.write, writer.write(frame)).await?;
         self.frames = self.frames.saturating_add(1);
         if !last {
             self.buffer.reserve(FRAME_SIZE);

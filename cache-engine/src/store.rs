@@ -1,4 +1,4 @@
-//! The storage as the engine uses it: each call within its deadline, each failure reported once.
+//! The storage as the engine uses it: each call within its deadline and counted, each failure reported once.
 
 use std::{future::Future, ops::Range, pin::pin, sync::Arc, time::Duration};
 
@@ -10,10 +10,15 @@ use cache_api::{
 
 use futures_util::future::poll_immediate;
 use http::{HeaderMap, HeaderValue};
+use tracing::Instrument;
 
 use crate::{
     breaker::{Breaker, Permit},
     clock::Clock,
+    meters::Began,
+    observer::Observer,
+    spans,
+    stats::{Ended, Failure, NotStored, Operation, Stored},
 };
 
 /// How long one operation of the storage may take.
@@ -32,6 +37,7 @@ pub(crate) struct Store {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deadlines: Deadlines,
     pub(crate) breaker: Arc<Breaker>,
+    pub(crate) observer: Arc<Observer>,
 }
 
 /// Where a variant's body lies, and what it takes to read it.
@@ -43,7 +49,7 @@ pub(crate) struct BodyRef {
 
 impl Store {
     pub(crate) async fn lookup(&self, key: &CacheKey) -> Result<Resource> {
-        self.within("lookup", self.deadlines.read, self.storage.lookup(key, self.clock.now())).await
+        self.within(Operation::Lookup, self.deadlines.read, self.storage.lookup(key, self.clock.now())).await
     }
 
     /// Decodes a variant's head in its cell; `false` where it is damaged, which is reported.
@@ -53,7 +59,7 @@ impl Store {
         }
         let place = self.place(key, variant);
         let decode = variant.head.decode(&*self.serializer, &place);
-        self.limited("decode", self.deadlines.read, decode).await.is_ok()
+        self.limited(Operation::Decode, self.deadlines.read, decode).await.is_ok()
     }
 
     pub(crate) fn place(&self, key: &CacheKey, variant: &Variant) -> Place {
@@ -77,12 +83,14 @@ impl Store {
             return Ok(bytes.clone());
         }
         let place = place.frame(0, true);
-        self.limited("decode", self.deadlines.read, frame.decode(&*self.serializer, &place)).await.cloned()
+        self.limited(Operation::Decode, self.deadlines.read, frame.decode(&*self.serializer, &place))
+            .await
+            .cloned()
     }
 
     /// The plaintext of some frames of a body.
     pub(crate) async fn read(&self, body: &BodyRef, range: Range<u32>) -> Result<Vec<Bytes>> {
-        self.within("read", self.deadlines.read, async {
+        self.within(Operation::Read, self.deadlines.read, async {
             let frames = self.storage.read(&body.head.key, body.head.body, range.clone()).await?;
             if frames.len() != range.len() {
                 return Err(Error::new(ErrorKind::Corrupt, "read").with_message("another number of frames"));
@@ -104,16 +112,22 @@ impl Store {
 
     pub(crate) async fn writer(&self, ticket: &Ticket, body: BodyId) -> Result<Box<dyn BodyWriter>> {
         let now = self.clock.now();
-        self.within("writer", self.deadlines.write, self.storage.writer(ticket, body, now)).await
+        self.within(Operation::Writer, self.deadlines.write, self.storage.writer(ticket, body, now)).await
     }
 
     pub(crate) async fn commit(&self, ticket: &Ticket, entry: Entry, change: Change) -> Result<Committed> {
         let now = self.clock.now();
+        let stored = if matches!(change, Change::Put(_)) { Stored::Response } else { Stored::Head };
         let committed = self
-            .within("commit", self.deadlines.write, self.storage.commit(ticket, entry, change, now))
+            .within(Operation::Commit, self.deadlines.write, self.storage.commit(ticket, entry, change, now))
             .await;
-        if let Ok(Committed::Refused(refusal)) = &committed {
-            tracing::debug!(storage = %self.storage, %refusal, "commit refused");
+        match &committed {
+            Ok(Committed::Stored { .. }) => self.observer.stored.add(stored, 1),
+            Ok(Committed::Refused(refusal)) => {
+                self.observer.not_stored.add(NotStored::Refused, 1);
+                tracing::debug!(storage = %self.storage, %refusal, "commit refused");
+            }
+            _ => {}
         }
         committed
     }
@@ -121,41 +135,47 @@ impl Store {
     /// Asked whatever happened before: what must not be served any more may be in a store that is back.
     pub(crate) async fn remove(&self, key: &CacheKey, only: Option<Version>) -> Result<u64> {
         let now = self.clock.now();
-        self.judged(self.limited("remove", self.deadlines.write, self.storage.remove(key, only, now)).await)
+        self.judged(
+            self.limited(Operation::Remove, self.deadlines.write, self.storage.remove(key, only, now)).await,
+        )
     }
 
     /// Runs one operation of the storage within `deadline`, unless the storage is left alone for now.
     pub(crate) async fn within<T>(
         &self,
-        operation: &'static str,
+        operation: Operation,
         deadline: Duration,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         match self.breaker.permit() {
-            Permit::Ask => self.judged(self.limited(operation, deadline, work).await),
-            Permit::Leave => Err(left_alone(operation)),
+            Permit::Ask => return self.judged(self.limited(operation, deadline, work).await),
+            Permit::Leave => {}
             Permit::Probe => {
                 let store = self.clone();
-                tokio::spawn(async move { store.probe().await });
-                Err(left_alone(operation))
+                tokio::spawn(async move { store.probe().await }.in_current_span());
             }
         }
+        self.observer.skipped.add(operation, 1);
+        Err(left_alone(operation))
     }
 
     /// Tries whether the storage works again.
     async fn probe(&self) {
         let key = CacheKey::from_bytes([0; 32]);
         let lookup = self.storage.lookup(&key, self.clock.now());
-        let _ = self.judged(self.limited("probe", self.deadlines.read, lookup).await);
+        let _ = self.judged(self.limited(Operation::Probe, self.deadlines.read, lookup).await);
     }
 
     /// Notes whether the storage answered.
     fn judged<T>(&self, result: Result<T>) -> Result<T> {
         if result.as_ref().is_err_and(Error::is_transient) {
             if self.breaker.failed() {
+                self.observer.breaker_open.raise();
+                self.observer.breaker_openings.add((), 1);
                 tracing::warn!(storage = %self.storage, "the storage fails again and again: it is left alone for now");
             }
         } else if self.breaker.succeeded() {
+            self.observer.breaker_open.lower();
             tracing::info!(storage = %self.storage, "the storage works again");
         }
         result
@@ -164,20 +184,30 @@ impl Store {
     /// Runs something within `deadline`; a failure is reported here and nowhere else.
     async fn limited<T>(
         &self,
-        operation: &'static str,
+        operation: Operation,
         deadline: Duration,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let mut work = pin!(work);
+        let began = Began::now();
+        let mut work = pin!(work.instrument(spans::storage(&self.observer, operation)));
         // What is there at once needs no timer.
         let result = match poll_immediate(work.as_mut()).await {
             Some(result) => result,
-            None => match tokio::time::timeout(deadline, work).await {
+            None => match tokio::time::timeout(deadline, work.as_mut()).await {
                 Ok(result) => result,
-                Err(_) => Err(Error::new(ErrorKind::Timeout, operation)),
+                Err(_) => Err(Error::new(ErrorKind::Timeout, operation.as_str())),
             },
         };
+        let ended = match &result {
+            Ok(_) => Ended::Ok,
+            Err(error) if error.kind() == ErrorKind::Timeout => Ended::Timeout,
+            Err(_) => Ended::Error,
+        };
+        self.observer.operations.ended((operation, ended), &began);
+        work.span().record("result", ended.as_str());
         if let Err(error) = &result {
+            self.observer.errors.add((operation, Failure::from(error.kind())), 1);
+            let operation = operation.as_str();
             let cause = std::error::Error::source(error).map(tracing::field::display);
             tracing::warn!(storage = %self.storage, operation, kind = ?error.kind(), %error, cause, "storage failed");
         }
@@ -191,8 +221,8 @@ impl BodyRef {
     }
 }
 
-fn left_alone(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Unavailable, operation)
+fn left_alone(operation: Operation) -> Error {
+    Error::new(ErrorKind::Unavailable, operation.as_str())
         .with_message("the storage failed again and again, and is left alone for now")
 }
 

@@ -10,8 +10,10 @@ use crate::{
     error::BodyError,
     flight::{Landing, Pilot},
     network::WireBody,
+    observer::Observer,
     pipe::Pipe,
     sink::Sink,
+    stats::{Flow, NotStored},
 };
 
 /// The transfer of one body.
@@ -33,6 +35,7 @@ pub(crate) struct Transfer<E> {
     pub(crate) patience: Duration,
     /// Asks for an end of what nobody waits for.
     pub(crate) closing: CancellationToken,
+    pub(crate) observer: Arc<Observer>,
 }
 
 /// Tells the caller that a transfer ended, however it did.
@@ -44,13 +47,14 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
         let mut received: u64 = 0;
         loop {
             if !self.may_go_on(received).await {
-                self.let_go(Landing::Lost, "nobody waits for the body");
+                self.let_go(Landing::Lost, NotStored::Abandoned, "nobody waits for the body");
                 return;
             }
             let Some(next) = self.next().await else { continue };
             match next {
                 Some(Ok(bytes)) => {
                     received = received.saturating_add(bytes.len() as u64);
+                    self.observer.body_bytes.add(Flow::Origin, bytes.len() as u64);
                     if self.expected.is_some_and(|expected| received > expected) {
                         return self.broken(end, received);
                     }
@@ -67,7 +71,8 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
                 }
                 Some(Err(error)) => {
                     let error = Arc::new(error);
-                    self.let_go(Landing::Failed(Some(Arc::clone(&error))), "the origin's body broke off");
+                    let landing = Landing::Failed(Some(Arc::clone(&error)));
+                    self.let_go(landing, NotStored::Broken, "the origin's body broke off");
                     return end.with(Err(BodyError::Network(error)));
                 }
                 None if self.expected.is_some_and(|expected| received != expected) => {
@@ -149,16 +154,22 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
             }
             Err(error) => {
                 tracing::debug!(%error, "the response is not stored");
-                self.let_go(Landing::Private, "the storage did not take it");
+                let why = if sink.is_too_large() { NotStored::Size } else { NotStored::Storage };
+                self.let_go(Landing::Private, why, "the storage did not take it");
             }
         }
     }
 
     async fn commit(&mut self) {
         let Some(sink) = self.sink.take() else { return };
+        let is_cut_short = sink.is_cut_short();
         let landing = match sink.commit().await {
             Ok(_) => Landing::Stored,
-            Err(_) => Landing::Private,
+            Err(_) => {
+                let why = if is_cut_short { NotStored::Broken } else { NotStored::Storage };
+                self.observer.not_stored.add(why, 1);
+                Landing::Private
+            }
         };
         if let Some(pilot) = self.pilot.take() {
             pilot.land(landing);
@@ -166,8 +177,9 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
     }
 
     /// Gives up storing; who waits for the flight is told how it ended.
-    fn let_go(&mut self, landing: Landing<E>, why: &'static str) {
+    fn let_go(&mut self, landing: Landing<E>, reason: NotStored, why: &'static str) {
         if self.sink.take().is_some() {
+            self.observer.not_stored.add(reason, 1);
             tracing::debug!(why, "the response is not stored");
         }
         if let Some(pilot) = self.pilot.take() {
@@ -176,7 +188,7 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
     }
 
     fn broken(mut self, end: EndOf, received: u64) {
-        self.let_go(Landing::Lost, "the body is not as long as Content-Length says");
+        self.let_go(Landing::Lost, NotStored::Broken, "the body is not as long as Content-Length says");
         end.with(Err(BodyError::Length { expected: self.expected.unwrap_or(0), received }));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cache_api::Use;
 
-use crate::store::Store;
+use crate::{stats::Operation, store::Store};
 
 /// How many uses make a batch.
 const BATCH: usize = 128;
@@ -35,6 +35,6 @@ impl Store {
     pub(crate) async fn touch(&self, uses: &[Use]) {
         let Some(touch) = self.storage.abilities().touch.filter(|_| !uses.is_empty()) else { return };
         let now = self.clock.now();
-        let _ = self.within("touch", self.deadlines.write, touch.touch(uses, now)).await;
+        let _ = self.within(Operation::Touch, self.deadlines.write, touch.touch(uses, now)).await;
     }
 }

@@ -17,6 +17,6 @@ pub use cache_engine::policy::{
     Controls, Expiry, ExpiryMode, Fallback, InvalidSetting, Mode, Options, Precedence, Rule, Rules, Setting,
 };
 pub use cache_engine::{
-    self, CacheInfo, EngineBuilder, Exchange, Filter, LiveSettings, OwnKey, Source, Step, Suspended, Tags,
-    Tenant, filter_fn,
+    self, CacheInfo, EngineBuilder, Exchange, Filter, LiveSettings, OwnKey, Source, Stats, Step, Suspended,
+    Tags, Tenant, filter_fn,
 };

@@ -9,7 +9,8 @@ use std::{
 use bytes::Bytes;
 use cache_api::Storage;
 use cache_engine::{
-    Answer, Answered, Engine, EngineBuilder, LiveSettings, Network, OwnKey, Request, Suspended, Tags, Tenant,
+    Answer, Answered, Engine, EngineBuilder, LiveSettings, Network, OwnKey, Request, Stats, Suspended, Tags,
+    Tenant,
     policy::{Controls, InvalidSetting},
 };
 use futures_util::future::BoxFuture;
@@ -68,6 +69,8 @@ trait Answers<B, R>: Send + Sync {
     fn purge(&self, tags: Vec<String>) -> BoxFuture<'_, cache_api::Result<u64>>;
 
     fn storage(&self) -> Option<&Arc<dyn Storage>>;
+
+    fn stats(&self) -> Stats;
 
     fn suspend(&self) -> Suspended;
 
@@ -147,6 +150,12 @@ impl<B, R> Cache<B, R> {
     pub fn storage(&self) -> Option<&Arc<dyn Storage>> {
         self.0.storage()
     }
+
+    /// What was counted since the layer was put over the service, by all clones. What has no URL is not among it.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
 }
 
 impl<B, R> Service<http::Request<B>> for Cache<B, R> {
@@ -207,6 +216,10 @@ where
 
     fn storage(&self) -> Option<&Arc<dyn Storage>> {
         self.engine.storage()
+    }
+
+    fn stats(&self) -> Stats {
+        self.engine.stats()
     }
 
     fn suspend(&self) -> Suspended {

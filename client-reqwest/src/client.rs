@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cache_api::Storage;
-use cache_engine::Explanation;
+use cache_engine::{Explanation, Stats};
 use http::{Extensions, Method};
 use reqwest::{IntoUrl, Request, Response};
 
@@ -157,6 +157,25 @@ impl CachedClient {
         match &self.inner.cache {
             Cache::Disabled(_) => None,
             Cache::Enabled(engine, _) => engine.storage(),
+        }
+    }
+
+    /// What this client and its clones counted since it was built: requests by what they came to, what was stored and what
+    /// not, the storage's operations and errors. Each hop of a chain of redirects is a request. `None` of a client whose
+    /// cache is disabled.
+    ///
+    /// ```
+    /// # fn example(client: client_reqwest::CachedClient) {
+    /// if let Some(stats) = client.stats() {
+    ///     println!("{:?} of the answers came out of the store\n{stats}", stats.hit_ratio());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Option<Stats> {
+        match &self.inner.cache {
+            Cache::Disabled(_) => None,
+            Cache::Enabled(engine, _) => Some(engine.stats()),
         }
     }
 

@@ -49,7 +49,7 @@ pub use cache_engine::policy::{
     Rules, SetCookie, Setting,
 };
 pub use cache_engine::{
-    self, CacheInfo, Clock, EngineBuilder, Exchange, Explanation, Filter, LiveSettings, Source, Step,
+    self, CacheInfo, Clock, EngineBuilder, Exchange, Explanation, Filter, LiveSettings, Source, Stats, Step,
     Suspended, SystemClock, filter_fn,
 };
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cache_api::Storage;
-use cache_engine::{Engine, EngineBuilder, LiveSettings, Suspended};
+use cache_engine::{Engine, EngineBuilder, LiveSettings, Stats, Suspended};
 use http::Extensions;
 use http::response::Parts;
 use reqwest::{Body, Client, Request, Response};
@@ -165,6 +165,12 @@ impl CacheMiddleware {
     #[must_use]
     pub fn storage(&self) -> Option<&Arc<dyn Storage>> {
         self.engine.storage()
+    }
+
+    /// What was counted since the middleware was made.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
     }
 
     /// The answer, whatever the engine asks for on the way to it being sent by this caller.
