@@ -253,13 +253,13 @@ impl<N: Network> Inner<N> {
         keyed.body = body;
         keyed.tenant = request.tenant.as_deref();
         if let Some(name) = &request.key {
-            return Some(self.named.named(name, &keyed));
+            return Some(self.named.named(name, &self.redactor().key_view(&keyed).request()));
         }
         self.ask_key(&keyed).await
     }
 
     pub(crate) async fn ask_key(&self, request: &KeyRequest<'_>) -> Option<CacheKey> {
-        match self.key.key(request).await {
+        match self.key.key(&self.redactor().key_view(request).request()).await {
             Ok(Keyed::Key(key)) => Some(key),
             Ok(bypass) => {
                 tracing::debug!(?bypass, "the key function lets the request pass");
@@ -442,6 +442,7 @@ impl<N: Network> Inner<N> {
 pub(crate) fn view<'a, B>(request: &'a Request<B>, key: &'a CacheKey) -> RequestView<'a> {
     RequestView::new(&request.method, &request.url, &request.headers, key.as_bytes())
         .with_controls(request.controls)
+        .with_secrets(request.secrets.as_deref())
 }
 
 pub(crate) fn answered<R>(

@@ -2,7 +2,7 @@
 
 use std::{panic, sync::Arc};
 
-use cache_api::{CacheKey, Change, Committed, Entry};
+use cache_api::{CacheKey, Change, Committed, Entry, Scan};
 use http::{Extensions, HeaderMap, Method, Response, header};
 use tokio::sync::oneshot;
 use tracing::Instrument;
@@ -53,12 +53,14 @@ struct Cargo<E> {
     expected: Option<u64>,
     pipe: Arc<Pipe>,
     sink: Sink,
+    scan: Option<Scan>,
 }
 
 impl<N: Network> Expedition<N> {
     /// Goes, and hands the answer to the caller. The expedition is a task of its own: a caller that goes away does
     /// not end it while others wait for it.
-    pub(crate) async fn lead(self, pilot: Option<Pilot<N::Error>>) -> Outcomes<N> {
+    pub(crate) async fn lead(mut self, pilot: Option<Pilot<N::Error>>) -> Outcomes<N> {
+        self.request.secrets = self.inner.secrets_of(&self.request);
         let (sender, answer) = oneshot::channel();
         let task = tokio::spawn(self.travel(pilot, sender).in_current_span());
         match answer.await {
@@ -74,7 +76,8 @@ impl<N: Network> Expedition<N> {
     /// Goes without a caller, to refresh what is stored.
     ///
     /// Of all processes that share the store one does, where it has leases.
-    pub(crate) fn go_in_background(self, mut pilot: Pilot<N::Error>) {
+    pub(crate) fn go_in_background(mut self, mut pilot: Pilot<N::Error>) {
+        self.request.secrets = self.inner.secrets_of(&self.request);
         let tracked = self.inner.tasks.token();
         let refresh = async move {
             let Inner { settings, tasks, returns, .. } = &*self.inner;
@@ -286,7 +289,8 @@ impl<N: Network> Expedition<N> {
         let (extensions, wire) = N::into_parts(response);
         *cached.extensions_mut() = extensions;
         let age = info.age;
-        Return::UnderWay(answered(cached, info, age), Cargo { wire, expected, pipe, sink })
+        let scan = self.request.secrets.as_ref().map(|secrets| secrets.scan());
+        Return::UnderWay(answered(cached, info, age), Cargo { wire, expected, pipe, sink, scan })
     }
 
     /// Replaces the head of a stored response, and says whether it is stored under it now.
@@ -306,7 +310,9 @@ impl<N: Network> Expedition<N> {
                     return false;
                 };
                 let place = self.store.place(&self.key, variant);
-                let cell = self.store.head_cell(head.clone(), place);
+                let mut stored = head.clone();
+                self.inner.redactor().redact(&mut stored);
+                let cell = self.store.head_cell(stored, place);
                 let now = self.inner.clock.now();
                 let entry = Entry::new(self.key, variant.id, cell, now, *keep_until).with_tags(tags);
                 let committed = self.store.commit(found.ticket(), entry, Change::Keep(variant.version)).await;
@@ -346,12 +352,13 @@ impl<E: std::error::Error + Send + Sync + 'static> Cargo<E> {
         pilot: Option<Pilot<E>>,
         has_caller: bool,
     ) -> Transfer<E> {
-        let Self { wire, expected, pipe, sink } = self;
+        let Self { wire, expected, pipe, sink, scan } = self;
         Transfer {
             wire,
             expected,
             pipe: has_caller.then_some(pipe),
             sink: Some(sink),
+            scan,
             pilot,
             finish_dropped: inner.settings.finish_dropped,
             patience: inner.settings.lease,
@@ -375,6 +382,7 @@ impl<B> Request<B> {
             tags: self.tags.clone(),
             key: self.key.clone(),
             rule: self.rule,
+            secrets: self.secrets.clone(),
         }
     }
 }

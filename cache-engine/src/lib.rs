@@ -20,6 +20,7 @@ mod network;
 mod past;
 mod pipe;
 mod queue;
+mod redaction;
 mod resume;
 mod sets;
 mod settings;

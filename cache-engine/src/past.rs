@@ -26,10 +26,14 @@ impl<N: Network> Inner<N> {
         mut request: Request<N::Body>,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
         request.controls.bypass |= self.options(&request).methods.contains(&request.method);
+        request.secrets = store.and_then(|_| self.secrets_of(&request));
         let parts = request.clone_head();
+        // What a body holds that cannot be read ahead cannot be looked for in the answer.
+        let unread = request.body.as_ref().is_some_and(|body| N::body_bytes(body).is_none());
+        let unread = unread && self.redactor().looks_into_bodies();
         let key = match store {
-            Some(store) => self.key_as_get(store, &parts).await,
-            None => None,
+            Some(store) if !unread => self.key_as_get(store, &parts).await,
+            _ => None,
         };
         let options = self.options(&parts);
         // Without a key nothing is looked up or stored that it would tell apart.

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use cache_api::Redactor;
 use http::{HeaderName, Method, StatusCode};
 
 use super::rule::RuleSettings;
@@ -90,9 +91,9 @@ pub struct Options {
     /// The targeted fields that are obeyed instead of `Cache-Control`, most specific first (RFC 9213).
     /// Default: none.
     pub targeted: Vec<HeaderName>,
-    /// Request fields that are redacted from what is stored: a `Vary` on one of them is never matched.
-    /// Default: none.
-    pub redacted: Vec<HeaderName>,
+    /// What of requests leaves no trace in the store, and what of that does not count in the key. Default: nothing is named.
+    /// A rule has no other: the key has to be known before the rule is.
+    pub redactor: Redactor,
     /// What the rule says that the request matches.
     pub(crate) rule: RuleSettings,
 }
@@ -159,7 +160,7 @@ impl Options {
             tenant_scoped: false,
             set_cookie: SetCookie::default(),
             targeted: Vec::new(),
-            redacted: Vec::new(),
+            redactor: Redactor::new(),
             rule: RuleSettings::default(),
         }
     }
@@ -311,10 +312,10 @@ impl Options {
         self
     }
 
-    /// Sets [`Options::redacted`].
+    /// Sets [`Options::redactor`].
     #[must_use]
-    pub fn redacted(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.redacted = fields.into_iter().collect();
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
         self
     }
 
@@ -322,10 +323,13 @@ impl Options {
     ///
     /// # Errors
     /// The first that cannot, by name: a method whose answers are never cached, a status that is never stored, a success
-    /// among the errors of [`Options::stale_if_error_statuses`].
+    /// among the errors of [`Options::stale_if_error_statuses`], a name that is none in [`Options::redactor`].
     pub fn check(&self) -> Result<(), InvalidSetting> {
         check_methods("methods", &self.methods)?;
         check_statuses("statuses", self.statuses.as_deref().unwrap_or_default())?;
+        self.redactor.check().map_err(|error| {
+            InvalidSetting::new("redactor", "not all names can be used").with_source(error)
+        })?;
         match self.stale_if_error_statuses.iter().find(|status| !is_error(**status)) {
             Some(status) => {
                 let problem = format!("{} is no error", status.as_str());
