@@ -76,7 +76,7 @@ fn what_an_account_validates_becomes_its_own() {
     assert_eq!(outcome(&after), "Freshen 0 Full keep reselected");
     let Outcome::Freshen { head, .. } = after.outcome else { panic!() };
     assert_eq!(decide(&private(), &alice, std::slice::from_ref(&head), 20), "Serve 0 Full Fresh");
-    assert_eq!(decide(&private(), &req("GET"), &[*head], 20), "Fetch VaryRedacted");
+    assert_eq!(decide(&private(), &req("GET"), &[*head], 20), "Fetch VaryMismatch");
 }
 
 #[test]
