@@ -116,8 +116,14 @@ async fn the_defaults_keep_users_apart() {
     }
     let bench = bench(numbered(&[]), Redactor::default());
     for name in ["authorization", "cookie"] {
-        for (token, source) in [("alice", Source::Origin), ("bobby", Source::Origin), ("alice", Source::Store)] {
-            assert_eq!(bench.send(with_field(of("/me"), name, token)).await.info.source, source, "{name} {token}");
+        for (token, source) in
+            [("alice", Source::Origin), ("bobby", Source::Origin), ("alice", Source::Store)]
+        {
+            assert_eq!(
+                bench.send(with_field(of("/me"), name, token)).await.info.source,
+                source,
+                "{name} {token}"
+            );
         }
     }
 }
