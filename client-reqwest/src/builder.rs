@@ -78,6 +78,7 @@ impl CachedClientBuilder {
             return Err(error);
         }
         self.options.check().map_err(Error::builder)?;
+        self.engine.check().map_err(Error::builder)?;
         let wire = self.wire.build()?;
         let cache = match self.storage.open().await? {
             Some(storage) => {

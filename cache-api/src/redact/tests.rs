@@ -94,20 +94,15 @@ fn key(redactor: &Redactor, url: &str, lines: &[(&str, &str)]) -> crate::CacheKe
     DefaultKey::new().with_headers([header::AUTHORIZATION]).of(&redactor.key_view(&request).request())
 }
 
-/// The names as they are hashed: a change here makes every cache cold that goes by them.
+/// Made by another implementation: a change here makes every cache cold that goes by them.
 #[test]
 fn golden_digests() {
     assert_eq!(Redactor::new().digest(), None);
     assert_eq!(Redactor::default().digest(), None, "the defaults leave keys as they are");
     let redactor =
         Redactor::new().ignore(RequestPart::Query, ["Token"]).ignore(RequestPart::Headers, ["x-b", "X-A"]);
-    let mut text = b"http-cache/redaction/1\0".to_vec();
-    for (part, name) in [(1, "token"), (4, "x-a"), (4, "x-b")] {
-        text.push(part);
-        text.extend_from_slice(&(name.len() as u32).to_le_bytes());
-        text.extend_from_slice(name.as_bytes());
-    }
-    assert_eq!(redactor.digest(), Some(*blake3::hash(&text).as_bytes()));
+    let want = "ec4dbcc177a7d428ce4d68f25236baa7a1377ac58edaaa1cd57248d5018f46df";
+    assert_eq!(blake3::Hash::from_bytes(redactor.digest().unwrap()).to_hex().as_str(), want);
 }
 
 #[test]
