@@ -84,7 +84,8 @@ impl Admin {
     /// # Errors
     /// What the key function reports.
     pub async fn key_of(&self, target: &Target) -> Result<Option<CacheKey>> {
-        let request = target.request(self.storage.namespace());
+        let view = self.options.redactor.key_view(&target.request(self.storage.namespace()));
+        let request = view.request();
         let keyed = match &self.key {
             Some(key) => key.key(&request).await?,
             None => Keyed::Key(default_key(self.options.mode).of(&request)),

@@ -1,12 +1,11 @@
 //! A cache as an HTTP Archive.
 
 mod entry;
-mod secrets;
 
-use std::{future::ready, pin::Pin};
+use std::{borrow::Cow, future::ready, pin::Pin};
 
 use bytes::Bytes;
-use cache_api::{Error, ErrorKind, Result, Variant};
+use cache_api::{Error, ErrorKind, Redactor, RequestPart, Result, Variant};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http::HeaderName;
 
@@ -28,25 +27,18 @@ pub struct HarOptions {
     /// The largest body that is exported, in bytes; of a larger one the entry says how long it is. A body is held in memory
     /// as a whole, some times over. Default: 16 MiB.
     pub max_body: u64,
-    /// Whether secrets are exported as they are. Default: no; the values of [`headers`](HarOptions::headers) and
-    /// [`parameters`](HarOptions::parameters) are replaced by a word then. Bodies are exported as they are in any case.
+    /// Whether secrets are exported as they are. Default: no; the values that [`redactor`](HarOptions::redactor) names are
+    /// replaced by a word then. Bodies are exported as they are in any case.
     pub show_secrets: bool,
-    /// The header fields whose values are secrets. Default: `Set-Cookie`, `Authorization` and others of that kind.
-    pub headers: Vec<HeaderName>,
-    /// The parameters in query and fragment of URLs whose values are secrets; upper case does not count. Default: usual
-    /// names of tokens, keys, passwords and signatures.
-    pub parameters: Vec<String>,
+    /// Which values are secrets: header fields, and parameters in query and fragment of URLs. Default:
+    /// [`Redactor::default`].
+    pub redactor: Redactor,
 }
 
 impl HarOptions {
     /// The defaults.
     pub fn new() -> Self {
-        Self {
-            max_body: 16 * 1024 * 1024,
-            show_secrets: false,
-            headers: secrets::HEADERS.map(HeaderName::from_static).to_vec(),
-            parameters: secrets::PARAMETERS.map(str::to_owned).to_vec(),
-        }
+        Self { max_body: 16 * 1024 * 1024, show_secrets: false, redactor: Redactor::default() }
     }
 
     /// Sets [`HarOptions::max_body`].
@@ -61,16 +53,31 @@ impl HarOptions {
         self
     }
 
-    /// Adds to [`HarOptions::headers`].
-    pub fn secret_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.headers.extend(names);
+    /// Sets [`HarOptions::redactor`], which may be that of the clients of the cache.
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
         self
     }
 
-    /// Adds to [`HarOptions::parameters`].
-    pub fn secret_parameters<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
-        self.parameters.extend(names.into_iter().map(Into::into));
+    /// Adds header fields to [`HarOptions::redactor`].
+    pub fn secret_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.redactor = self.redactor.hide(RequestPart::Headers, names);
         self
+    }
+
+    /// Adds parameters of URLs to [`HarOptions::redactor`].
+    pub fn secret_parameters<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.redactor = self.redactor.hide(RequestPart::Query, names);
+        self
+    }
+
+    fn hides(&self, field: &HeaderName) -> bool {
+        !self.show_secrets && self.redactor.hides_header(field)
+    }
+
+    /// A URL or a reference to one, with its secrets replaced.
+    fn url<'u>(&self, text: &'u str) -> Cow<'u, str> {
+        if self.show_secrets { Cow::Borrowed(text) } else { self.redactor.url(text) }
     }
 }
 

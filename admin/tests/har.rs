@@ -97,12 +97,12 @@ async fn secrets_are_shown_when_asked_for_alone() {
     let (log, json, _) = export(&shelf, &HarOptions::new().secret_headers([own])).await;
     assert!(!json.to_string().contains("hunter2"), "{json}");
     let entry = &log.entries[0];
-    assert_eq!(entry.request.url, "https://a.test/x?token=redacted&page=2");
+    assert_eq!(entry.request.url, "https://a.test/x?token=REDACTED&page=2");
     let cookie = &entry.response.cookies[0];
-    assert_eq!((&*cookie.name, &*cookie.value, cookie.http_only), ("sid", "redacted", Some(true)));
+    assert_eq!((&*cookie.name, &*cookie.value, cookie.http_only), ("sid", "REDACTED", Some(true)));
     assert_eq!(
         entry.response.redirect_url.as_deref(),
-        Some("https://b.test/?sig=redacted#access_token=redacted")
+        Some("https://b.test/?sig=REDACTED#access_token=REDACTED")
     );
 
     let (log, json, _) = export(&shelf, &HarOptions::new().show_secrets(true)).await;

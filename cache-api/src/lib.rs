@@ -13,6 +13,7 @@ mod id;
 mod key;
 mod parameters;
 mod record;
+mod redact;
 mod serializer;
 mod storage;
 mod terms;
@@ -36,6 +37,7 @@ pub use id::{BodyId, CacheKey, Epoch, Generation, Namespace, TagDigest, VariantI
 pub use key::{CanonicalKey, DefaultKey, KeyFn, KeyRequest, Keyed, key_fn};
 pub use parameters::Parameters;
 pub use record::{Applied, Record};
+pub use redact::{KeyView, REDACTED, Redactor, RequestPart, Scan, Secrets};
 #[cfg(feature = "json")]
 pub use serializer::JsonSerializer;
 pub use serializer::{CborSerializer, Codec, Envelope, Part, Place, Serializer};

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test panics where it fails")]
 
-use cache_api::{CacheKey, CanonicalKey, DefaultKey, KeyFn, KeyRequest, Keyed, Namespace, key_fn};
+use cache_api::{
+    CacheKey, CanonicalKey, DefaultKey, KeyFn, KeyRequest, Keyed, Namespace, Redactor, RequestPart, key_fn,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
@@ -71,6 +73,78 @@ fn golden_vectors_of_names() {
     let like = DefaultKey::new()
         .named(url.as_str(), &KeyRequest::new(&Method::GET, &url, &HeaderMap::new(), &namespace));
     assert_ne!(like, key(Method::GET, url.as_str(), None, &[], None));
+}
+
+#[test]
+fn golden_vectors_of_redaction_and_of_all_fields() {
+    let (url, namespace) = (Url::parse("https://example.com/a?q=1&Token=t").unwrap(), Namespace::default());
+    let redactor = Redactor::new()
+        .ignore(RequestPart::Query, ["token"])
+        .ignore(RequestPart::Headers, ["X-Token"])
+        .hide(RequestPart::Query, ["q"]);
+    let none = HeaderMap::new();
+    let view = redactor.key_view(&KeyRequest::new(&Method::GET, &url, &none, &namespace));
+    let key = DefaultKey::new().of(&view.request());
+    assert_eq!(key.to_string(), "060d4241b80d435e81e590707b6eeb366ac7ff589d454abc6fc79225fbd7ffa7");
+
+    let url = Url::parse("https://example.com/a?q=1").unwrap();
+    let headers = fields(&[("x-b", "1"), ("range", "bytes=0-1"), ("accept", "text/html"), ("x-b", "2")]);
+    let request = KeyRequest::new(&Method::GET, &url, &headers, &namespace);
+    let key = DefaultKey::new().with_all_headers().of(&request);
+    assert_eq!(key.to_string(), "20b9b8f86aa73d27540bbd2e2a247d34eb5dfd67ec969c6b7578ec93f49ae063");
+}
+
+fn fields(lines: &[(&str, &str)]) -> HeaderMap {
+    let line = |(name, value): &(&str, &str)| {
+        (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+    };
+    lines.iter().map(line).collect()
+}
+
+#[test]
+fn all_fields_count_but_those_that_say_nothing_of_what_is_wanted() {
+    let (url, namespace) = (Url::parse("http://h/p").unwrap(), Namespace::default());
+    let key = |lines: &[(&str, &str)]| {
+        let headers = fields(lines);
+        DefaultKey::new().with_all_headers().of(&KeyRequest::new(&Method::GET, &url, &headers, &namespace))
+    };
+    for line in [
+        ("accept", "*/*"),
+        ("authorization", "Basic x"),
+        ("cookie", "a=b"),
+        ("user-agent", "x"),
+        ("x-forwarded-for", "192.0.2.1"),
+        ("x-own", ""),
+    ] {
+        assert_ne!(key(&[line]), key(&[]), "{line:?}");
+    }
+    for line in [
+        ("connection", "close"),
+        ("te", "trailers"),
+        ("proxy-authorization", "Basic x"),
+        ("host", "h"),
+        ("content-length", "0"),
+        ("cache-control", "no-cache"),
+        ("range", "bytes=0-1"),
+        ("if-none-match", "\"a\""),
+        ("if-modified-since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("date", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("x-b3-traceid", "1"),
+        ("x-request-id", "1"),
+    ] {
+        assert_eq!(key(&[line]), key(&[]), "{line:?}");
+    }
+    assert_eq!(key(&[("connection", "x-a, close"), ("x-a", "1")]), key(&[]), "a field of the connection");
+    assert_eq!(key(&[("a", "1"), ("b", "2")]), key(&[("b", "2"), ("a", "1")]));
+    assert_ne!(key(&[("a", "1"), ("a", "2")]), key(&[("a", "2"), ("a", "1")]));
+    // A list is another rule than all, even where it names all that there are.
+    let headers = fields(&[("accept", "*/*")]);
+    let request = KeyRequest::new(&Method::GET, &url, &headers, &namespace);
+    assert_ne!(DefaultKey::new().with_headers([header::ACCEPT]).of(&request), key(&[("accept", "*/*")]));
+    let [listed, more] = [[header::ACCEPT, header::COOKIE], [header::COOKIE, header::ACCEPT]]
+        .map(|names| DefaultKey::new().with_more_headers(names).of(&request));
+    assert_eq!(listed, more);
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl<N: Network> Engine<N> {
         if inner.suspensions.any() {
             return Box::pin(inner.past(&sets, Some(store), request, Bypass::Suspended)).await;
         }
-        let key = inner.key_of(store, &request).await;
+        let key = inner.key_of(&sets, store, &request).await;
         let why = if request.controls.bypass {
             Bypass::Caller
         } else if !sets.of(&request).methods.contains(&request.method) {
@@ -254,7 +254,12 @@ impl<N: Network> Inner<N> {
     }
 
     /// The request's key; `None` where it goes past the cache.
-    pub(crate) async fn key_of(&self, store: &Store, request: &Request<N::Body>) -> Option<CacheKey> {
+    pub(crate) async fn key_of(
+        &self,
+        sets: &Sets,
+        store: &Store,
+        request: &Request<N::Body>,
+    ) -> Option<CacheKey> {
         let body = match &request.body {
             None => None,
             Some(body) => Some(N::body_bytes(body)?).filter(|bytes| !bytes.is_empty()),
@@ -264,13 +269,13 @@ impl<N: Network> Inner<N> {
         keyed.body = body;
         keyed.tenant = request.tenant.as_deref();
         if let Some(name) = &request.key {
-            return Some(self.named.named(name, &keyed));
+            return Some(self.named.named(name, &sets.redactor().key_view(&keyed).request()));
         }
-        self.ask_key(&keyed).await
+        self.ask_key(sets, &keyed).await
     }
 
-    pub(crate) async fn ask_key(&self, request: &KeyRequest<'_>) -> Option<CacheKey> {
-        match self.key.key(request).await {
+    pub(crate) async fn ask_key(&self, sets: &Sets, request: &KeyRequest<'_>) -> Option<CacheKey> {
+        match self.key.key(&sets.redactor().key_view(request).request()).await {
             Ok(Keyed::Key(key)) => Some(key),
             Ok(bypass) => {
                 tracing::debug!(?bypass, "the key function lets the request pass");
@@ -474,6 +479,7 @@ pub(crate) fn selection<B>(
 pub(crate) fn view<'a, B>(request: &'a Request<B>, key: &'a CacheKey) -> RequestView<'a> {
     RequestView::new(&request.method, &request.url, &request.headers, key.as_bytes())
         .with_controls(request.controls)
+        .with_secrets(request.secrets.as_deref())
 }
 
 pub(crate) fn answered<R>(

@@ -2,7 +2,7 @@
 
 use std::{panic, sync::Arc, time::SystemTime};
 
-use cache_api::{CacheKey, Change, Committed, Entry, Head};
+use cache_api::{CacheKey, Change, Committed, Entry, Head, Scan};
 use http::{Extensions, HeaderMap, Method, Response, header};
 use tokio::sync::oneshot;
 use tracing::Instrument;
@@ -59,12 +59,14 @@ struct Cargo<E> {
     expected: Option<u64>,
     pipe: Arc<Pipe>,
     sink: Sink,
+    scan: Option<Scan>,
 }
 
 impl<N: Network> Expedition<N> {
     /// Goes, and hands the answer to the caller. The expedition is a task of its own: a caller that goes away does
     /// not end it while others wait for it.
-    pub(crate) async fn lead(self, pilot: Option<Pilot<N::Error>>) -> Outcomes<N> {
+    pub(crate) async fn lead(mut self, pilot: Option<Pilot<N::Error>>) -> Outcomes<N> {
+        self.request.secrets = self.sets.secrets(&self.request, N::body_bytes);
         let (sender, answer) = oneshot::channel();
         let task = tokio::spawn(self.travel(pilot, sender).in_current_span());
         match answer.await {
@@ -81,6 +83,7 @@ impl<N: Network> Expedition<N> {
     ///
     /// Of all processes that share the store one does, where it has leases.
     pub(crate) fn go_in_background(mut self, mut pilot: Pilot<N::Error>) {
+        self.request.secrets = self.sets.secrets(&self.request, N::body_bytes);
         let tracked = self.inner.tasks.token();
         let span = spans::refresh(&self.key);
         let refresh = async move {
@@ -249,7 +252,7 @@ impl<N: Network> Expedition<N> {
             }
         }
         for url in &after.invalidates {
-            self.inner.invalidate(&self.store, &self.request, url).await;
+            self.inner.invalidate(&self.sets, &self.store, &self.request, url).await;
         }
         for index in &after.forget {
             self.forget(*index).await;
@@ -349,7 +352,8 @@ impl<N: Network> Expedition<N> {
         let (extensions, wire) = N::into_parts(response);
         *cached.extensions_mut() = extensions;
         let age = info.age;
-        Return::UnderWay(answered(cached, info, age), Cargo { wire, expected, pipe, sink })
+        let scan = self.request.secrets.as_ref().map(|secrets| secrets.scan());
+        Return::UnderWay(answered(cached, info, age), Cargo { wire, expected, pipe, sink, scan })
     }
 
     /// Replaces the head of a stored response, and says whether it is stored under it now.
@@ -370,7 +374,9 @@ impl<N: Network> Expedition<N> {
                     return false;
                 };
                 let place = self.store.place(&self.key, variant);
-                let cell = self.store.head_cell(head.clone(), place);
+                let mut stored = head.clone();
+                self.sets.redactor().redact(&mut stored);
+                let cell = self.store.head_cell(stored, place);
                 let now = self.inner.clock.now();
                 let entry = Entry::new(self.key, variant.id, cell, now, *keep_until).with_tags(tags);
                 let committed = self.store.commit(found.ticket(), entry, Change::Keep(variant.version)).await;
@@ -413,12 +419,13 @@ impl<E: std::error::Error + Send + Sync + 'static> Cargo<E> {
         pilot: Option<Pilot<E>>,
         has_caller: bool,
     ) -> Transfer<E> {
-        let Self { wire, expected, pipe, sink } = self;
+        let Self { wire, expected, pipe, sink, scan } = self;
         Transfer {
             wire,
             expected,
             pipe: has_caller.then_some(pipe),
             sink: Some(sink),
+            scan,
             pilot,
             finish_dropped: inner.settings.finish_dropped,
             patience: inner.settings.lease,
@@ -443,6 +450,7 @@ impl<B> Request<B> {
             tags: self.tags.clone(),
             key: self.key.clone(),
             rule: self.rule,
+            secrets: self.secrets.clone(),
         }
     }
 }

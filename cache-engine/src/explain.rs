@@ -49,8 +49,9 @@ impl<N: Network> Engine<N> {
     pub async fn explain(&self, request: &Request<N::Body>) -> Result<Explanation, cache_api::Error> {
         let inner = self.inner();
         let store = inner.open_store();
+        let sets = inner.live.load();
         let key = match store {
-            Some(store) => inner.key_of(store, request).await,
+            Some(store) => inner.key_of(&sets, store, request).await,
             None => None,
         };
         let mut found = match (store, key) {
@@ -58,7 +59,6 @@ impl<N: Network> Engine<N> {
             _ => None,
         };
         let mut asked = request.clone_head();
-        let sets = inner.live.load();
         asked.rule = sets.find(&request.url);
         let (options, now) = (sets.of(&asked), inner.clock.now());
         let salt = key.unwrap_or(CacheKey::from_bytes([0; 32]));

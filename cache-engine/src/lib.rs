@@ -27,6 +27,7 @@ mod origin;
 mod past;
 mod pipe;
 mod queue;
+mod redaction;
 mod resume;
 mod sets;
 mod settings;

@@ -1,6 +1,7 @@
 use std::{error::Error as StdError, future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
+use cache_api::Secrets;
 use futures_util::Stream;
 use http::{Extensions, HeaderMap, Method, StatusCode, Version};
 use url::Url;
@@ -36,6 +37,8 @@ pub struct Request<B> {
     pub key: Option<Arc<str>>,
     /// The number of the rule that the URL matches.
     pub(crate) rule: Option<usize>,
+    /// What of it must leave no trace in the store; known from when it is sent.
+    pub(crate) secrets: Option<Arc<Secrets>>,
 }
 
 impl<B> Request<B> {
@@ -54,6 +57,7 @@ impl<B> Request<B> {
             tags: Vec::new(),
             key: None,
             rule: None,
+            secrets: None,
         }
     }
 

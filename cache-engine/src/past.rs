@@ -36,9 +36,10 @@ impl<N: Network> Inner<N> {
         self: &Arc<Self>,
         sets: &Arc<Sets>,
         store: Option<&Store>,
-        request: Request<N::Body>,
+        mut request: Request<N::Body>,
         why: Bypass,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
+        request.secrets = store.and_then(|_| sets.secrets(&request, N::body_bytes));
         let mut parts = request.clone_head();
         let options = sets.of(&parts);
         // Without a key nothing is looked up or stored that it would tell apart.
@@ -50,9 +51,12 @@ impl<N: Network> Inner<N> {
             return Ok(unsatisfiable(sets.info(&parts, Source::Nowhere, before.reasons), None));
         }
         parts.controls.bypass |= why == Bypass::Suspended || options.methods.contains(&parts.method);
+        // What a body holds that cannot be read ahead cannot be looked for in the answer.
+        let unread = request.body.as_ref().is_some_and(|body| N::body_bytes(body).is_none());
+        let unread = unread && sets.redactor().looks_into_bodies();
         let key = match store {
-            Some(store) => self.key_as_get(sets, store, &parts).await,
-            None => None,
+            Some(store) if !unread => self.key_as_get(sets, store, &parts).await,
+            _ => None,
         };
         let salt = key.unwrap_or(no_key);
         let view = view(&parts, &salt);
@@ -68,7 +72,7 @@ impl<N: Network> Inner<N> {
             let redirected = N::is_redirected(&response, &parts.url);
             let after = if redirected { after.redirected(head.status, &Ask::default()) } else { after };
             for url in &after.invalidates {
-                self.invalidate(store, &parts, url).await;
+                self.invalidate(sets, store, &parts, url).await;
             }
             if let (Outcome::Store { head, .. }, Some(key)) = (&after.outcome, key) {
                 if let Some(reason) = refusal(sets.filter.as_ref(), Step::Write, &parts, head).await {
@@ -96,11 +100,17 @@ impl<N: Network> Inner<N> {
         let mut keyed =
             KeyRequest::new(&Method::GET, &request.url, &request.headers, store.storage.namespace());
         keyed.tenant = request.tenant.as_deref();
-        self.ask_key(&keyed).await
+        self.ask_key(sets, &keyed).await
     }
 
     /// Removes what is stored of a URL (RFC 9111 §4.4), under the request's credentials and under none.
-    pub(crate) async fn invalidate(&self, store: &Store, request: &Request<N::Body>, url: &Url) {
+    pub(crate) async fn invalidate(
+        &self,
+        sets: &Sets,
+        store: &Store,
+        request: &Request<N::Body>,
+        url: &Url,
+    ) {
         let mut public = request.headers.clone();
         for name in [header::AUTHORIZATION, header::COOKIE] {
             public.remove(name);
@@ -109,7 +119,7 @@ impl<N: Network> Inner<N> {
         for headers in [&request.headers, &public] {
             let mut keyed = KeyRequest::new(&Method::GET, url, headers, store.storage.namespace());
             keyed.tenant = request.tenant.as_deref();
-            let Some(key) = self.ask_key(&keyed).await.filter(|key| done != Some(*key)) else { continue };
+            let Some(key) = self.ask_key(sets, &keyed).await.filter(|key| done != Some(*key)) else { continue };
             done = Some(key);
             // A failure is reported where it happens; the answer to the unsafe request is the caller's all the same.
             let _ = store.remove(&key, None).await;

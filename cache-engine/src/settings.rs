@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use cache_api::{CborSerializer, DefaultKey, KeyFn, Serializer, Storage};
+use cache_api::{CborSerializer, DefaultKey, KeyFn, Redactor, Serializer, Storage};
 use http::{HeaderName, header};
 
 use crate::{
@@ -23,6 +23,7 @@ pub struct EngineBuilder {
     storage: Option<Arc<dyn Storage>>,
     serializer: Arc<dyn Serializer>,
     key: Option<Arc<dyn KeyFn>>,
+    match_headers: Option<MatchHeaders>,
     clock: Arc<dyn Clock>,
     deadlines: Deadlines,
     patience: Patience,
@@ -30,6 +31,13 @@ pub struct EngineBuilder {
     rules: Rules,
     filter: Option<Arc<dyn Filter>>,
     pub(crate) settings: Settings,
+}
+
+/// Which request fields tell resources apart, beside those of [`default_key`].
+#[derive(Clone, Debug)]
+enum MatchHeaders {
+    All,
+    These(Vec<HeaderName>),
 }
 
 /// What the engine itself goes by.
@@ -51,6 +59,7 @@ impl Default for EngineBuilder {
             storage: None,
             serializer: Arc::new(CborSerializer::new()),
             key: None,
+            match_headers: None,
             clock: Arc::new(SystemClock),
             deadlines: Deadlines { read: Duration::from_secs(1), write: Duration::from_secs(5) },
             patience: Patience { failures: 10, probe_interval: Duration::from_secs(1) },
@@ -96,6 +105,28 @@ impl EngineBuilder {
     /// what the origin says (RFC 9111 §3.5, `private`, `Vary`) and by the tenant.
     pub fn key(mut self, key: Arc<dyn KeyFn>) -> Self {
         self.key = Some(key);
+        self
+    }
+
+    /// Requests that differ in these fields are different resources, whatever `Vary` says; none by default, beside
+    /// `Authorization` and `Cookie` in private mode. Not together with [`key`](Self::key), which decides alone.
+    pub fn match_headers(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.match_headers = Some(MatchHeaders::These(fields.into_iter().collect()));
+        self
+    }
+
+    /// Requests that differ in any field are different resources, but for the fields of a connection and those that are
+    /// others for each request: [`DefaultKey::with_all_headers`] lists them. Not together with [`key`](Self::key).
+    pub fn match_all_headers(mut self) -> Self {
+        self.match_headers = Some(MatchHeaders::All);
+        self
+    }
+
+    /// What of requests leaves no trace in the store, and what of that does not count in the key; nothing by default.
+    /// It is [`Options::redactor`], and goes when other [`options`](Self::options) are set afterwards. The key function, of
+    /// whatever kind, sees requests without what is ignored.
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.options.redactor = redactor;
         self
     }
 
@@ -220,21 +251,29 @@ impl EngineBuilder {
         self
     }
 
-    /// Whether the [options](Self::options) can be used together.
+    /// Whether the settings can be used together. [`build`](Self::build) does not ask.
     ///
     /// # Errors
-    /// As [`Options::check`].
+    /// The first that cannot, by name: what [`Options::check`] finds, and fields to match beside a key function.
     pub fn check(&self) -> Result<(), InvalidSetting> {
-        self.options.check()
+        self.options.check()?;
+        match (&self.match_headers, &self.key) {
+            (Some(_), Some(_)) => Err(InvalidSetting::new(
+                "match_headers",
+                "a key function of one's own decides which fields count",
+            )),
+            _ => Ok(()),
+        }
     }
 
-    /// The engine over that network. Options that contradict each other are taken all the same: [`check`](Self::check) tells.
+    /// The engine over that network. Settings that contradict each other are taken all the same: [`check`](Self::check) tells.
     #[must_use]
     pub fn build<N: Network>(self, network: N) -> Engine<N> {
         let Self {
             storage,
             serializer,
             key,
+            match_headers,
             clock,
             deadlines,
             patience,
@@ -244,7 +283,11 @@ impl EngineBuilder {
             settings,
         } = self;
         options.background_refresh &= N::SENDS_ALONE;
-        let default = default_key(options.mode);
+        let default = match match_headers {
+            None => default_key(options.mode),
+            Some(MatchHeaders::All) => default_key(options.mode).with_all_headers(),
+            Some(MatchHeaders::These(fields)) => default_key(options.mode).with_more_headers(fields),
+        };
         let key = key.unwrap_or_else(|| Arc::new(default.clone()));
         let observer = Arc::new(Observer::new(storage.as_ref().map(ToString::to_string).as_deref()));
         let store = storage.map(|storage| Store {

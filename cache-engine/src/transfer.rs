@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use cache_api::Scan;
 use futures_util::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,8 @@ pub(crate) struct Transfer<E> {
     pub(crate) pipe: Option<Arc<Pipe>>,
     /// To the storage, as long as that works.
     pub(crate) sink: Option<Sink>,
+    /// Looks for what must not be stored. Until the end nobody reads back from the store what may have to go.
+    pub(crate) scan: Option<Scan>,
     pub(crate) pilot: Option<Pilot<E>>,
     /// How much may be outstanding for a transfer to go on that nobody waits for.
     pub(crate) finish_dropped: u64,
@@ -102,13 +105,13 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
                 return true;
             }
             match (&mut self.pilot, &self.sink) {
-                (Some(pilot), Some(_)) if pilot.has_passengers() => {
+                (Some(pilot), Some(_)) if pilot.has_passengers() && self.scan.is_none() => {
                     pipe.shed();
                     return true;
                 }
                 (Some(pilot), Some(_)) => tokio::select! {
                     () = pipe.drained() => {}
-                    () = pilot.boarded() => {}
+                    () = pilot.boarded(), if self.scan.is_none() => {}
                     () = tokio::time::sleep(self.patience), if pilot.has_lease() => pilot.yield_lease(),
                     () = self.closing.cancelled() => self.sink = None,
                 },
@@ -145,6 +148,14 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
     }
 
     async fn take_in(&mut self, bytes: Bytes) {
+        if self.scan.as_mut().is_some_and(|scan| scan.finds(&bytes)) {
+            self.scan = None;
+            self.let_go(
+                Landing::Uncacheable,
+                NotStored::Secret,
+                "the body repeats what is redacted",
+            );
+        }
         let Some(sink) = &mut self.sink else { return };
         match sink.write(bytes).await {
             Ok(stored) => {

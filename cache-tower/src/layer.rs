@@ -44,7 +44,8 @@ pub struct CacheLayer<B> {
 }
 
 impl<B> CacheLayer<B> {
-    /// A layer whose caches go by these settings.
+    /// A layer whose caches go by these settings. They are taken as they are: [`EngineBuilder::check`] tells whether they
+    /// make sense.
     pub fn new(engine: EngineBuilder) -> Self {
         let front =
             Front { name: Some("http-cache".into()), tenant: None, scheme: Scheme::HTTP, buffered: None };

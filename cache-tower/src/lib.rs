@@ -12,7 +12,7 @@ pub use error::Error;
 pub use layer::CacheLayer;
 pub use service::{Cache, ResponseFuture};
 
-pub use cache_api::{self, KeyFn, Storage};
+pub use cache_api::{self, KeyFn, Redactor, RequestPart, Storage};
 pub use cache_engine::policy::{
     Controls, Expiry, ExpiryMode, Fallback, InvalidSetting, Mode, Options, Precedence, Rule, Rules, Setting,
 };

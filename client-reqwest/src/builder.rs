@@ -79,6 +79,7 @@ impl CachedClientBuilder {
             return Err(error);
         }
         self.options.check().map_err(Error::builder)?;
+        self.engine.check().map_err(Error::builder)?;
         let wire = self.wire.build()?;
         let engine = self.engine.options(self.options);
         let cache = match self.storage.open().await? {

@@ -43,7 +43,7 @@ pub use storage::{StorageBuilder, storage_from_url};
 #[cfg(feature = "admin")]
 #[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
 pub use cache_admin;
-pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
+pub use cache_api::{self, KeyFn, Redactor, RequestPart, Serializer, Storage, key_fn};
 pub use cache_engine::policy::{
     Expiry, ExpiryMode, Fallback, Forward, InvalidSetting, Mode, Options, Precedence, Reason, Reasons, Rule,
     Rules, SetCookie, Setting,

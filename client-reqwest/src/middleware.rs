@@ -84,8 +84,10 @@ impl CacheMiddleware {
     /// cache goes by, is set on the engine's builder.
     ///
     /// # Errors
-    /// Where the client has default headers, a user agent or a cookie store, or the engine's options cannot be used together.
+    /// Where the client has default headers, a user agent or a cookie store, or a setting cannot be used or contradicts
+    /// another (the source names it).
     pub fn new(engine: EngineBuilder, client: &Client) -> Result<Self, Error> {
+        engine.check().map_err(Error::builder)?;
         match hidden(&format!("{client:?}")) {
             None => {}
             Some(Hidden::Fields) => {

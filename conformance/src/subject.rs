@@ -108,7 +108,7 @@ pub trait RawStore: Send + Sync {
         Err(format!("what is held of {key} in {namespace} cannot be counted").into())
     }
 
-    /// Whether [`dump`](RawStore::dump) can be asked. Without it the group `secrecy` is absent.
+    /// Whether [`dump`](RawStore::dump) can be asked. Without it the groups `secrecy` and `redaction` are absent.
     fn dumps(&self) -> bool {
         false
     }

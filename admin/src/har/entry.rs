@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use base64ct::{Base64, Encoding};
-use cache_api::Head;
+use cache_api::{Head, REDACTED};
 use har::v1_2::{Cache, Content, Cookies, Entries, Headers, QueryString, Request, Response, Timings};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use url::Url;
 
-use super::{HarOptions, secrets::REDACTED};
+use super::HarOptions;
 
 /// What the format has for what is not known.
 const UNKNOWN: i64 = -1;

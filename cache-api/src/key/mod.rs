@@ -42,13 +42,16 @@ pub struct KeyRequest<'a> {
     pub namespace: &'a Namespace,
     /// The tenant on whose behalf the request is made.
     pub tenant: Option<&'a str>,
+    /// A digest of what is left out of URL, fields and body ([`Redactor::digest`](crate::Redactor::digest)); `None` where
+    /// nothing is. A key without it is shared with requests of which something else is left out.
+    pub redaction: Option<[u8; 32]>,
 }
 
 impl<'a> KeyRequest<'a> {
     /// A request without a body and without a tenant.
     #[must_use]
     pub fn new(method: &'a Method, url: &'a Url, headers: &'a HeaderMap, namespace: &'a Namespace) -> Self {
-        Self { method, url, headers, body: None, namespace, tenant: None }
+        Self { method, url, headers, body: None, namespace, tenant: None, redaction: None }
     }
 
     /// The same request with a body.

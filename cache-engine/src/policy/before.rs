@@ -45,6 +45,7 @@ pub fn before(
         }
         Err(Missed::Empty) => network.miss(Reason::NothingStored, Forward::UriMiss),
         Err(Missed::Vary) => network.miss(Reason::VaryMismatch, Forward::VaryMiss),
+        Err(Missed::Redacted) => network.miss(Reason::VaryRedacted, Forward::VaryMiss),
         Err(Missed::Method) => network.miss(Reason::MethodMismatch, Forward::Miss),
         Err(Missed::Part) => network.miss(Reason::PartOnly, Forward::Partial),
     }

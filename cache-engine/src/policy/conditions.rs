@@ -111,7 +111,7 @@ pub(super) fn among_variants(request: &RequestView<'_>, stored: &[StoredView<'_>
 fn offerable(request: &RequestView<'_>, head: &Head, options: &Options) -> bool {
     let redacted = match vary(&head.headers) {
         Vary::Star => true,
-        Vary::Fields(names) => names.iter().any(|name| options.redacted.contains(name)),
+        Vary::Fields(names) => names.iter().any(|name| options.redactor.ignores_header(name)),
     };
     !redacted && same_account(request, head)
 }

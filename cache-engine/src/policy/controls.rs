@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use cache_api::Head;
+use cache_api::{Head, Secrets};
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
@@ -55,6 +55,8 @@ pub struct RequestView<'a> {
     /// A number between 0 and 1, drawn for this request: by it and [`Options::early_refresh`] a fresh response is
     /// refreshed early. Never without.
     pub chance: Option<f64>,
+    /// The values of the request that must leave no trace in the store; only for what becomes of an answer.
+    pub secrets: Option<&'a Secrets>,
 }
 
 /// A stored response as the policy sees it.
@@ -149,7 +151,7 @@ impl<'a> RequestView<'a> {
     /// A request without controls.
     #[must_use]
     pub fn new(method: &'a Method, url: &'a Url, headers: &'a HeaderMap, key: &'a [u8; 32]) -> Self {
-        Self { method, url, headers, controls: Controls::new(), key, chance: None }
+        Self { method, url, headers, controls: Controls::new(), key, chance: None, secrets: None }
     }
 
     /// The same with controls.
@@ -160,11 +162,18 @@ impl<'a> RequestView<'a> {
     }
 }
 
-impl RequestView<'_> {
+impl<'a> RequestView<'a> {
     /// The same with a number between 0 and 1.
     #[must_use]
     pub fn with_chance(mut self, chance: impl Into<Option<f64>>) -> Self {
         self.chance = chance.into();
+        self
+    }
+
+    /// The same with the values that must leave no trace in the store.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: impl Into<Option<&'a Secrets>>) -> Self {
+        self.secrets = secrets.into();
         self
     }
 }

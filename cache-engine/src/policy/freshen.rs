@@ -104,6 +104,9 @@ pub(super) fn freshen(
         Err(Reason::Authorization | Reason::SetCookie) => Keep::Untouched,
         Err(reason) => Keep::Remove(reason),
         Ok(()) if no_store || settled.is_err() => Keep::Untouched,
+        Ok(()) if options.redactor.is_repeated_in(&head.headers, request.secrets) => {
+            Keep::Remove(Reason::SecretRepeated)
+        }
         Ok(()) if keep_until <= response.responded_at => Keep::Remove(Reason::NotReusable),
         Ok(()) => Keep::Until(keep_until),
     };

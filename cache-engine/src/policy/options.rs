@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use cache_api::Redactor;
 use http::{HeaderName, Method, StatusCode};
 
 use super::rule::RuleSettings;
@@ -90,9 +91,6 @@ pub struct Options {
     /// The targeted fields that are obeyed instead of `Cache-Control`, most specific first (RFC 9213).
     /// Default: none.
     pub targeted: Vec<HeaderName>,
-    /// Request fields that are redacted from what is stored: a `Vary` on one of them is never matched.
-    /// Default: none.
-    pub redacted: Vec<HeaderName>,
     /// Whether nothing is written to the storage: what is stored is served, a 304 freshens it for its caller alone, and
     /// nothing is stored, removed, refreshed in the background or marked as used; no lease is taken. Default: no.
     pub read_only: bool,
@@ -100,6 +98,9 @@ pub struct Options {
     /// request or its origin want it validated, too; in a shared cache without a tenant the latter holds, as it keeps users
     /// apart. All else is answered with 504. Nothing is written either, as with [`Options::read_only`]. Default: no.
     pub offline: bool,
+    /// What of requests leaves no trace in the store, and what of that does not count in the key. Default: nothing is named.
+    /// A rule has no other: the key has to be known before the rule is.
+    pub redactor: Redactor,
     /// What the rule says that the request matches.
     pub(crate) rule: RuleSettings,
 }
@@ -166,9 +167,9 @@ impl Options {
             tenant_scoped: false,
             set_cookie: SetCookie::default(),
             targeted: Vec::new(),
-            redacted: Vec::new(),
             read_only: false,
             offline: false,
+            redactor: Redactor::new(),
             rule: RuleSettings::default(),
         }
     }
@@ -320,10 +321,10 @@ impl Options {
         self
     }
 
-    /// Sets [`Options::redacted`].
+    /// Sets [`Options::redactor`].
     #[must_use]
-    pub fn redacted(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.redacted = fields.into_iter().collect();
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
         self
     }
 
@@ -345,10 +346,13 @@ impl Options {
     ///
     /// # Errors
     /// The first that cannot, by name: a method whose answers are never cached, a status that is never stored, a success
-    /// among the errors of [`Options::stale_if_error_statuses`].
+    /// among the errors of [`Options::stale_if_error_statuses`], a name that is none in [`Options::redactor`].
     pub fn check(&self) -> Result<(), InvalidSetting> {
         check_methods("methods", &self.methods)?;
         check_statuses("statuses", self.statuses.as_deref().unwrap_or_default())?;
+        self.redactor.check().map_err(|error| {
+            InvalidSetting::new("redactor", "not all names can be used").with_source(error)
+        })?;
         match self.stale_if_error_statuses.iter().find(|status| !is_error(**status)) {
             Some(status) => {
                 let problem = format!("{} is no error", status.as_str());

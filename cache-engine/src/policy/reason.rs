@@ -98,8 +98,10 @@ pub enum Reason {
     WithinPart,
     /// The response says `Vary: *`.
     VaryStar,
-    /// The response varies on a field that is redacted from what is stored.
+    /// The response varies on a field that a redactor ignores.
     VaryRedacted,
+    /// The response repeats a value of its request that must leave no trace in the store.
+    SecretRepeated,
     /// Neither the response nor its status says that it can be stored.
     NoFreshness,
     /// The response is stale on arrival and could not be validated.
@@ -192,6 +194,7 @@ impl Reason {
             | Self::Overridden(_)
             | Self::NoExpirySet
             | Self::StatusNotListed
+            | Self::SecretRepeated
             | Self::ForceCache
             | Self::Offline
             | Self::Suspended
@@ -251,7 +254,8 @@ impl Reason {
             Self::PartOnly => "only a part is stored, and the request goes beyond it",
             Self::WithinPart => "the requested range lies within the stored part",
             Self::VaryStar => "the response says Vary: *",
-            Self::VaryRedacted => "the response varies on a redacted field",
+            Self::VaryRedacted => "the response varies on a field that is redacted, and does not count",
+            Self::SecretRepeated => "the response repeats what of its request is redacted from the store",
             Self::NoFreshness => "nothing says that the response can be stored",
             Self::NotReusable => "the response is stale on arrival and has no validator",
             Self::UnseenRedirect => "the response is that of a redirect which the cache did not see",

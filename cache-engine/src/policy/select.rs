@@ -17,6 +17,8 @@ pub(super) enum Missed {
     Empty,
     /// What is stored was selected by other request fields.
     Vary,
+    /// What is stored was selected by a field that a redactor ignores.
+    Redacted,
     /// What is stored answers another method.
     Method,
     /// Only a part is stored, and the request goes beyond it.
@@ -47,7 +49,8 @@ pub(super) fn select(
             }
         } else if !vary::selects(request, each.head, options) {
             if !matches!(missed, Missed::Part) {
-                missed = Missed::Vary;
+                let redacted = vary::is_redacted(each.head, options);
+                missed = if redacted { Missed::Redacted } else { Missed::Vary };
             }
         } else if !part::is_part(each.head) {
             keep_newest(&mut whole, Chosen { index, freshness: each.freshness(options) });

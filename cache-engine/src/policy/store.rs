@@ -51,6 +51,10 @@ pub(super) fn storable(
     if let Some(reason) = response.refused {
         return Err(reason);
     }
+    if options.redactor.is_repeated_in(&head.headers, request.secrets) {
+        return Err(Reason::SecretRepeated);
+    }
+    options.redactor.redact(&mut head);
     Ok(Storable { head, freshness })
 }
 
@@ -155,9 +159,6 @@ pub(super) fn select_by(
     if is_for_one_account(options, request, head, cc)
         && selectors.iter().all(|selector| selector.name != name)
     {
-        if options.redacted.contains(&name) {
-            return Err(Reason::VaryRedacted);
-        }
         selectors.push(vary::selector(name, request));
     }
     head.selectors = selectors;
@@ -166,7 +167,7 @@ pub(super) fn select_by(
 
 /// Whether a private cache adds `Authorization` to the selectors of a response.
 ///
-/// Under a setting's terms `public` alone says that it is for all: of the other directives that open it, some count on the
+/// Not where a redactor ignores the field: all requests then speak for one account. Under a setting's terms `public` alone says that it is for all: of the other directives that open it, some count on the
 /// origin's being asked.
 pub(super) fn is_for_one_account(
     options: &Options,
@@ -175,7 +176,8 @@ pub(super) fn is_for_one_account(
     cc: &CacheControl,
 ) -> bool {
     let for_all = if head.terms.is_some() { cc.public } else { is_for_all(cc) };
-    !options.is_shared() && request.headers.contains_key(header::AUTHORIZATION) && !for_all
+    let told_apart = !options.redactor.ignores_header(&header::AUTHORIZATION);
+    !options.is_shared() && told_apart && request.headers.contains_key(header::AUTHORIZATION) && !for_all
 }
 
 /// Removes the fields that `no-cache` and, in a shared cache, `private` name: they must not be reused as they

@@ -24,7 +24,7 @@ pub(super) enum Vary {
 
 /// The selectors of a response with these header fields to a request with those (RFC 9111 §4.1).
 ///
-/// `None` where no later request can match: `Vary: *`, more than 64 fields, or one that is redacted from what is stored.
+/// `None` where no later request can match: `Vary: *`, more than 64 fields, or one that a redactor ignores.
 #[must_use]
 pub fn selectors(
     response: &HeaderMap,
@@ -33,7 +33,7 @@ pub fn selectors(
 ) -> Option<Vec<Selector>> {
     match vary(response) {
         Vary::Star => None,
-        Vary::Fields(names) if names.iter().any(|name| options.redacted.contains(name)) => None,
+        Vary::Fields(names) if names.iter().any(|name| options.redactor.ignores_header(name)) => None,
         Vary::Fields(names) => Some(names.into_iter().map(|name| selector(name, request)).collect()),
     }
 }
@@ -73,9 +73,13 @@ fn digest_under(context: &[u8], selectors: &[Selector]) -> [u8; 16] {
 
 /// Whether a request selects this stored response (RFC 9111 §4.1).
 pub(super) fn selects(request: &RequestView<'_>, stored: &Head, options: &Options) -> bool {
-    stored.selectors.iter().all(|selector| {
-        !options.redacted.contains(&selector.name) && digest_of(&selector.name, request) == selector.value
-    })
+    !is_redacted(stored, options)
+        && stored.selectors.iter().all(|selector| digest_of(&selector.name, request) == selector.value)
+}
+
+/// Whether a stored response was selected by a field that does not count: no request selects it.
+pub(super) fn is_redacted(stored: &Head, options: &Options) -> bool {
+    stored.selectors.iter().any(|selector| options.redactor.ignores_header(&selector.name))
 }
 
 /// Whether a stored response, if it was selected by credentials at all, was selected by those of this request.

@@ -140,6 +140,8 @@ labels! {
         Setting => "setting",
         /// The filter keeps it out, or failed.
         Filter => "filter",
+        /// It repeats what of its request is redacted.
+        Secret => "secret",
         /// It has more tags than an entry may have.
         Tags => "tags",
         /// It is larger than what is stored at most.
@@ -385,6 +387,7 @@ impl From<Reason> for NotStored {
             | Reason::NotUnderstood
             | Reason::VaryStar
             | Reason::VaryRedacted => Self::Response,
+            Reason::SecretRepeated => Self::Secret,
             Reason::StatusNotStored | Reason::StatusNotListed => Self::Status,
             Reason::NoFreshness | Reason::NotReusable | Reason::NoExpirySet => Self::Freshness,
             Reason::Partial => Self::Partial,

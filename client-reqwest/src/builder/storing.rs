@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_api::{KeyFn, Serializer, Storage};
+use cache_api::{KeyFn, Redactor, Serializer, Storage};
 use cache_engine::Clock;
 use cache_engine::policy::{Fallback, Mode, Options};
 use http::HeaderName;
@@ -97,6 +97,41 @@ impl CachedClientBuilder {
     /// and `Cookie`. A key that leaves out what answers depend on serves one user's answer to another.
     pub fn key_fn(mut self, key: Arc<dyn KeyFn>) -> Self {
         self.engine = self.engine.key(key);
+        self
+    }
+
+    /// Requests that differ in these fields are different resources, whatever `Vary` says; none by default, beside
+    /// `Authorization` and `Cookie` in private mode. Not together with [`key_fn`](Self::key_fn), which decides alone.
+    pub fn match_headers(mut self, fields: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.engine = self.engine.match_headers(fields);
+        self
+    }
+
+    /// Requests that differ in any field are different resources, but for the fields of a connection and those that are
+    /// others for each request: [`DefaultKey::with_all_headers`](cache_api::DefaultKey::with_all_headers) lists them. Not
+    /// together with [`key_fn`](Self::key_fn).
+    pub fn match_all_headers(mut self) -> Self {
+        self.engine = self.engine.match_all_headers();
+        self
+    }
+
+    /// What of requests leaves no trace in the storage (tokens and keys in URLs, forms, JSON bodies and header fields), and
+    /// what of that does not count in the key. By default nothing is redacted.
+    ///
+    /// [`Redactor::default`] knows usual names of secrets, and keeps telling requests apart by them. What a redactor
+    /// [ignores](Redactor::ignore) does not tell them apart: see there before several users go through one client.
+    ///
+    /// ```
+    /// # #[cfg(feature = "memory")]
+    /// # async fn example() -> client_reqwest::Result<()> {
+    /// use client_reqwest::{CachedClient, Redactor, RequestPart};
+    ///
+    /// let redactor = Redactor::default().ignore(RequestPart::Query, ["utm_source", "utm_campaign"]);
+    /// let client = CachedClient::builder().storage_url("memory://").redactor(redactor).build().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.options.redactor = redactor;
         self
     }
 

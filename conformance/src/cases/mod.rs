@@ -19,6 +19,7 @@ mod outage;
 mod parity;
 mod persistence;
 mod races;
+mod redaction;
 mod round_trip;
 mod secrecy;
 mod sweep;
@@ -51,6 +52,7 @@ const GROUPS: &[&[Case]] = &[
     parity::CASES,
     garbage::CASES,
     secrecy::CASES,
+    redaction::CASES,
     persistence::CASES,
     two_handles::CASES,
     memory::CASES,

@@ -13,24 +13,24 @@ use crate::{
 cases!["secrecy"; nothing_lies_open [Dumped, Hiding]];
 
 /// Something by which an entry is known, wherever it lies.
-struct Trace {
-    what: &'static str,
+pub(super) struct Trace {
+    pub(super) what: &'static str,
     bytes: Vec<u8>,
     /// Whether a store in the open has it.
-    kept: bool,
+    pub(super) kept: bool,
 }
 
 impl Trace {
-    fn kept(what: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn kept(what: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
         Self { what, bytes: bytes.into(), kept: true }
     }
 
-    fn gone(what: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn gone(what: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
         Self { what, bytes: bytes.into(), kept: false }
     }
 
     /// Whether it is there, as bytes or as hex.
-    fn lies_in(&self, dump: &[Vec<u8>]) -> bool {
+    pub(super) fn lies_in(&self, dump: &[Vec<u8>]) -> bool {
         let hex: String = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let found = |value: &[u8], what: &[u8]| value.windows(what.len()).any(|window| window == what);
         dump.iter().any(|value| found(value, &self.bytes) || found(value, hex.as_bytes()))

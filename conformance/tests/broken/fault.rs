@@ -131,4 +131,6 @@ pub(crate) enum Fault {
     KeepsCopies,
     /// Nor anything that the storage changes itself.
     KeepsOwnCopies,
+    /// What is read past the storage is not what it holds.
+    DumpsNothing,
 }

@@ -130,6 +130,7 @@ broken! {
     lists_dead: ListsDead => ["listing::dead_ones"],
     lists_twice: ListsTwice => ["listing::five_hundred", "two_handles::listed_while_the_other_writes"],
     stores_openly: StoresOpenly => ["secrecy::nothing_lies_open"],
+    dumps_nothing: DumpsNothing => ["secrecy::nothing_lies_open", "redaction::no_trace_is_left"],
     loses_repeats: LosesRepeats => ["heads::repeated_fields"],
     ignores_ticket_age: IgnoresTicketAge => ["writers::ticket_too_old"],
     forgets_ability: ForgetsAbility => ["contract::declares_its_abilities"],

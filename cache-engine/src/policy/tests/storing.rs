@@ -93,7 +93,8 @@ fn what_options_allow() {
     let tenant = shared().tenant_scoped(true);
     let explicit = shared().set_cookie(SetCookie::Explicit);
     let never = shared().set_cookie(SetCookie::Never);
-    let redacted = private().redacted([http::header::COOKIE]);
+    let redacted =
+        private().redactor(cache_api::Redactor::new().ignore(cache_api::RequestPart::Headers, ["cookie"]));
     let fallback = private().fallback(Fallback::ten_minutes());
     let posts = private().methods([Method::GET, Method::POST]);
     let table: &[(&Options, &str, &str, &str)] = &[
