@@ -1,4 +1,9 @@
-use std::{fmt, pin::pin, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use cache_api::{
     CacheKey, DefaultKey, ErrorKind, KeyFn, KeyRequest, Keyed, Serializer, Storage, TagDigest, Use,
@@ -138,18 +143,23 @@ impl<N: Network> Engine<N> {
     /// # Errors
     /// When the storage could not flush what it held back.
     pub async fn close(&self) -> Result<(), cache_api::Error> {
+        self.settle(self.0.settings.close_timeout).await;
+        match &self.0.store {
+            Some(store) => store.storage.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Engine::close`], for no longer than `patience`, and leaves the storage open for others who share it.
+    pub async fn settle(&self, patience: Duration) {
         let inner = &self.0;
         inner.closing.cancel();
         inner.tasks.close();
-        if tokio::time::timeout(inner.settings.close_timeout, inner.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(patience, inner.tasks.wait()).await.is_err() {
             tracing::warn!("the cache closes before all is stored");
         }
-        match &inner.store {
-            Some(store) => {
-                store.touch(&inner.uses.take()).await;
-                store.storage.close().await
-            }
-            None => Ok(()),
+        if let Some(store) = &inner.store {
+            store.touch(&inner.uses.take()).await;
         }
     }
 
@@ -447,7 +457,7 @@ pub(crate) fn view<'a, B>(request: &'a Request<B>, key: &'a CacheKey) -> Request
 pub(crate) fn answered<R>(
     response: Response<Body>,
     mut info: CacheInfo,
-    age: Option<std::time::Duration>,
+    age: Option<Duration>,
 ) -> Answered<R> {
     info.age = age;
     Answered { answer: Answer::Cached(response), info }

@@ -5,6 +5,9 @@
 mod admin;
 #[cfg(feature = "sqlite")]
 mod app;
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+pub mod blocking;
 mod builder;
 mod cache;
 mod client;

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::redirect::Policy;
 
 /// What is done above the cache.
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     /// The `User-Agent` of each request that has none of its own.
     pub fn user_agent<V>(mut self, value: V) -> Self
     where

@@ -27,7 +27,7 @@ use crate::error::Error;
 ///     .await?;
 /// # Ok(()) }
 /// ```
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     /// How long answers are fresh, where the [order of precedence](CachedClientBuilder::precedence) lets the client say it:
     /// by default where they state no lifetime of their own. It is for answers with a status of 2xx, 300, 301 or 308 and
     /// those in [`statuses`](CachedClientBuilder::statuses); none by default.
