@@ -30,6 +30,7 @@ use crate::{
     queue::{Queue, Turn, Wanted},
     sets::Sets,
     settings::Settings,
+    slides::Slides,
     store::Store,
     uses::Uses,
 };
@@ -53,6 +54,7 @@ pub(crate) struct Inner<N: Network> {
     pub(crate) flights: Flights<N::Error>,
     pub(crate) misses: Misses,
     uses: Uses,
+    pub(crate) slides: Slides,
     pub(crate) returns: Returns,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
@@ -100,6 +102,7 @@ impl<N: Network> Engine<N> {
             flights: Flights::default(),
             misses: Misses::default(),
             uses: Uses::default(),
+            slides: Slides::default(),
             returns: Returns::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -349,6 +352,10 @@ impl<N: Network> Inner<N> {
             match served {
                 Ok(response) => {
                     self.note_use(store, key, &found, index, now);
+                    // What is refreshed beside this has a head of its own on the way.
+                    if refresh.is_none() {
+                        self.slide(store, &request, key, &found, index, now);
+                    }
                     let mut info = self.info(&request, source, before.reasons);
                     info.collapsed = queue.collapsed;
                     info.ttl = before.ttl;

@@ -24,6 +24,7 @@ mod resume;
 mod sets;
 mod settings;
 mod sink;
+mod slides;
 mod stale;
 mod steer;
 mod store;

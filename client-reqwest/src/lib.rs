@@ -48,7 +48,7 @@ pub use cache_admin;
 pub use cache_api::{self, KeyFn, Serializer, Storage, key_fn};
 pub use cache_engine::policy::{
     Expiry, ExpiryMode, Fallback, Forward, InvalidSetting, Mode, Options, Precedence, Reason, Reasons, Rule,
-    SetCookie, Setting,
+    SetCookie, Setting, Sliding,
 };
 pub use cache_engine::{self, CacheInfo, Clock, EngineBuilder, Explanation, Source, SystemClock};
 
