@@ -11,6 +11,8 @@ use cache_engine::{Request, Source};
 use support::{Bench, Origin, Reply, get, memory, settle, with_field};
 
 type Fields = &'static [(&'static str, &'static str)];
+/// A name, the answer's fields, the settings, a request, how often it is made, and for how long it is served.
+type Case = (&'static str, Fields, Options, fn() -> Request<bytes::Bytes>, u64, u64);
 
 fn bench(headers: Fields, options: Options) -> Bench {
     let origin = Origin::new(move |nth, _| async move { Ok(Reply::new(200, headers, nth.to_string())) });
@@ -51,7 +53,7 @@ async fn what_slides_and_how_far() {
     let bounded = sliding.max_age(Duration::from_secs(300));
     let mixed = || Options::new().precedence(ExpiryMode::Mixed).expiry(Expiry::after_secs(100));
     let shared = || ttl().mode(Mode::Shared);
-    let cases: [(&str, Fields, Options, fn() -> Request<bytes::Bytes>, u64, u64); 11] = [
+    let cases: [Case; 11] = [
         ("without it", &[], ttl(), get, 60, 120),
         ("a use within the lifetime", &[], ttl().sliding(sliding), get, 60, u64::MAX),
         ("a use after it", &[], ttl().sliding(sliding), get, 110, 110),
