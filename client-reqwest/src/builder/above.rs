@@ -53,9 +53,9 @@ impl<C> CachedClientBuilder<C> {
     /// Keeps cookies between requests, in this jar.
     #[cfg(feature = "cookies")]
     #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
-    pub fn cookie_provider<C>(mut self, jar: std::sync::Arc<C>) -> Self
+    pub fn cookie_provider<J>(mut self, jar: std::sync::Arc<J>) -> Self
     where
-        C: reqwest::cookie::CookieStore + 'static,
+        J: reqwest::cookie::CookieStore + 'static,
     {
         self.jar.0 = Some(jar);
         self
