@@ -1,4 +1,9 @@
-use std::{fmt, pin::pin, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use cache_api::{
     CacheKey, DefaultKey, ErrorKind, KeyFn, KeyRequest, Keyed, Serializer, Storage, TagDigest, Use, Version,
@@ -27,6 +32,7 @@ use crate::{
     sets::Sets,
     settings::Settings,
     sift::decide,
+    slides::Slides,
     spans,
     stats::{Bypass, Stats},
     store::Store,
@@ -54,6 +60,7 @@ pub(crate) struct Inner<N: Network> {
     pub(crate) flights: Flights<N::Error>,
     pub(crate) misses: Misses,
     uses: Uses,
+    pub(crate) slides: Slides,
     pub(crate) returns: Returns,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
@@ -103,6 +110,7 @@ impl<N: Network> Engine<N> {
             flights: Flights::default(),
             misses: Misses::default(),
             uses: Uses::default(),
+            slides: Slides::default(),
             returns: Returns::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -169,21 +177,26 @@ impl<N: Network> Engine<N> {
     /// # Errors
     /// When the storage could not flush what it held back.
     pub async fn close(&self) -> Result<(), cache_api::Error> {
+        self.settle(self.0.settings.close_timeout).await;
+        match &self.0.store {
+            Some(store) => store.storage.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Engine::close`], for no longer than `patience`, and leaves the storage open for others who share it.
+    pub async fn settle(&self, patience: Duration) {
         let inner = &self.0;
         inner.closing.cancel();
         inner.tasks.close();
-        if tokio::time::timeout(inner.settings.close_timeout, inner.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(patience, inner.tasks.wait()).await.is_err() {
             tracing::warn!("the cache closes before all is stored");
         }
-        match &inner.store {
-            Some(store) => {
-                let uses = inner.uses.take();
-                if !inner.live.load().client().keep_out_writes(&Controls::new()) {
-                    store.touch(&uses).await;
-                }
-                store.storage.close().await
+        if let Some(store) = &inner.store {
+            let uses = inner.uses.take();
+            if !inner.live.load().client().keep_out_writes(&Controls::new()) {
+                store.touch(&uses).await;
             }
-            None => Ok(()),
         }
     }
 
@@ -368,6 +381,10 @@ impl<N: Network> Inner<N> {
                 Ok(response) => {
                     if !sets.keep_out_writes(&request) {
                         self.note_use(store, key, &found, index, now);
+                        // What is refreshed beside this has a head of its own on the way.
+                        if refresh.is_none() {
+                            self.slide(sets, store, &request, key, &found, index, now);
+                        }
                     }
                     let mut info = sets.info(&request, source, before.reasons);
                     info.collapsed = queue.collapsed;
@@ -485,7 +502,7 @@ pub(crate) fn view<'a, B>(request: &'a Request<B>, key: &'a CacheKey) -> Request
 pub(crate) fn answered<R>(
     response: Response<Body>,
     mut info: CacheInfo,
-    age: Option<std::time::Duration>,
+    age: Option<Duration>,
 ) -> Answered<R> {
     info.age = age;
     Answered { answer: Answer::Cached(response), info }

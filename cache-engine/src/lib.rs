@@ -33,6 +33,7 @@ mod sets;
 mod settings;
 mod sift;
 mod sink;
+mod slides;
 mod spans;
 mod stale;
 pub mod stats;

@@ -5,6 +5,7 @@ mod storing;
 mod wire;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,10 @@ use crate::wire::Wire;
 /// What [`reqwest::ClientBuilder`] does above the wire is here under the same name and done above the cache, so
 /// that the cache sees each field that is sent. What belongs to the wire (TLS, proxies, DNS, connections) is
 /// configured with [`CachedClientBuilder::wire`].
+///
+/// `C` is the client that it builds: [`CachedClient`], or that of `blocking`.
 #[must_use = "a builder does nothing until it is built"]
-pub struct CachedClientBuilder {
+pub struct CachedClientBuilder<C = CachedClient> {
     wire: Wire,
     storage: StorageChoice,
     engine: EngineBuilder,
@@ -46,9 +49,10 @@ pub struct CachedClientBuilder {
     jar: Jar,
     codings: Codings,
     error: Option<Error>,
+    client: PhantomData<fn() -> C>,
 }
 
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     pub(crate) fn new() -> Self {
         Self {
             wire: Wire::default(),
@@ -66,15 +70,11 @@ impl CachedClientBuilder {
             jar: Jar::default(),
             codings: Codings::default(),
             error: None,
+            client: PhantomData,
         }
     }
 
-    /// Builds the client; connects to the storage first.
-    ///
-    /// # Errors
-    /// Where a setting cannot be used or contradicts another (the source names it), the storage cannot be opened, TLS or DNS cannot be set up, or the wire was
-    /// given something that the cache would have to see (see [`CachedClientBuilder::wire`]).
-    pub async fn build(self) -> Result<CachedClient, Error> {
+    pub(crate) async fn open(self) -> Result<CachedClient, Error> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -103,13 +103,24 @@ impl CachedClientBuilder {
     }
 }
 
+impl CachedClientBuilder {
+    /// Builds the client; connects to the storage first.
+    ///
+    /// # Errors
+    /// Where a setting cannot be used or contradicts another (the source names it), the storage cannot be opened, TLS or DNS cannot be set up, or the wire was
+    /// given something that the cache would have to see (see [`CachedClientBuilder::wire`]).
+    pub async fn build(self) -> Result<CachedClient, Error> {
+        self.open().await
+    }
+}
+
 impl Default for CachedClientBuilder {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for CachedClientBuilder {
+impl<C> fmt::Debug for CachedClientBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CachedClientBuilder")
             .field("storage", &self.storage)

@@ -12,7 +12,7 @@ use crate::controls::Steering;
 use crate::error::Error;
 use crate::layers::Layers;
 use crate::redact::HeaderNames;
-use crate::request::{RequestBuilder, open};
+use crate::request::{Caller, RequestBuilder, open};
 
 /// An HTTP client like [`reqwest::Client`], with a cache.
 ///
@@ -125,6 +125,14 @@ impl CachedClient {
         }
     }
 
+    /// Waits for what is being stored, and leaves the storage open.
+    #[cfg(feature = "blocking")]
+    pub(crate) async fn settle(&self, patience: std::time::Duration) {
+        if let Cache::Enabled(engine, _) = &self.inner.cache {
+            engine.settle(patience).await;
+        }
+    }
+
     /// Removes what is stored under any of these tags, for all who share the storage, and returns how many entries went.
     /// What is being fetched at the time is not stored under them either.
     ///
@@ -183,10 +191,6 @@ impl CachedClient {
         &self.inner.cache
     }
 
-    pub(crate) fn wire(&self) -> &reqwest::Client {
-        self.inner.cache.wire()
-    }
-
     pub(crate) async fn explain(
         &self,
         request: Request,
@@ -212,6 +216,12 @@ impl CachedClient {
             controls.check().map_err(|invalid| Error::builder(invalid).with_url(request.url().clone()))?;
         }
         self.inner.layers.send(&self.inner.cache, request, steering, extensions).await
+    }
+}
+
+impl Caller for CachedClient {
+    fn wire(&self) -> &reqwest::Client {
+        self.inner.cache.wire()
     }
 }
 

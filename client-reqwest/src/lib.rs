@@ -5,6 +5,9 @@
 mod admin;
 #[cfg(feature = "sqlite")]
 mod app;
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+pub mod blocking;
 mod builder;
 mod cache;
 mod client;
@@ -46,7 +49,7 @@ pub use cache_admin;
 pub use cache_api::{self, KeyFn, Redactor, RequestPart, Serializer, Storage, key_fn};
 pub use cache_engine::policy::{
     Expiry, ExpiryMode, Fallback, Forward, InvalidSetting, Mode, Options, Precedence, Reason, Reasons, Rule,
-    Rules, SetCookie, Setting,
+    Rules, SetCookie, Setting, Sliding,
 };
 pub use cache_engine::{
     self, CacheInfo, Clock, EngineBuilder, Exchange, Explanation, Filter, LiveSettings, Source, Stats, Step,

@@ -28,27 +28,38 @@ use crate::redact::{HeaderNames, RedactedUrl};
 ///     .await?;
 /// # Ok(()) }
 /// ```
+///
+/// `C` is the client that sends it: [`CachedClient`], or that of `blocking`.
 #[must_use = "a RequestBuilder does nothing until it is sent"]
-pub struct RequestBuilder {
-    client: CachedClient,
+pub struct RequestBuilder<C = CachedClient> {
+    client: C,
     request: Result<Request, Error>,
     steering: Steering,
     /// The request was made elsewhere and may carry extensions, which only `http::Request` can show.
     sealed: bool,
 }
 
-impl RequestBuilder {
-    pub(crate) fn new(client: CachedClient, request: Result<Request, Error>) -> Self {
+/// A client that a [`RequestBuilder`] may belong to. Nobody else can name it.
+pub trait Caller {
+    /// The client below its cache.
+    fn wire(&self) -> &Client;
+}
+
+impl<C: Caller> RequestBuilder<C> {
+    pub(crate) fn new(client: C, request: Result<Request, Error>) -> Self {
         Self { client, request, steering: Steering::default(), sealed: false }
     }
 
     /// Goes on building a request that exists already.
-    pub fn from_parts(client: CachedClient, request: Request) -> Self {
+    pub fn from_parts(client: C, request: Request) -> Self {
         Self { client, request: Ok(request), steering: Steering::default(), sealed: true }
     }
 
     /// Hands the request to reqwest's own builder, so that each method means what it means there.
-    fn with(mut self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
+    pub(crate) fn with(
+        mut self,
+        change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Self {
         self.request = self.request.and_then(|request| {
             let builder = reqwest::RequestBuilder::from_parts(self.client.wire().clone(), request);
             change(builder).build().map_err(Error::from)
@@ -66,10 +77,24 @@ impl RequestBuilder {
         self
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Request)) -> Self {
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut Request)) -> Self {
         if let Ok(request) = &mut self.request {
             change(request);
         }
+        self
+    }
+
+    /// The same request of another client, and the client that it had.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn with_client<D>(self, other: impl FnOnce(&C) -> D) -> (C, RequestBuilder<D>) {
+        let Self { client, request, steering, sealed } = self;
+        let other = other(&client);
+        (client, RequestBuilder { client: other, request, steering, sealed })
+    }
+
+    #[cfg(all(feature = "blocking", feature = "multipart"))]
+    pub(crate) fn fail(mut self, error: Error) -> Self {
+        self.request = self.request.and(Err(error));
         self
     }
 
@@ -114,22 +139,10 @@ impl RequestBuilder {
         self.with(|builder| builder.bearer_auth(token))
     }
 
-    /// Sets the body.
-    pub fn body<T: Into<Body>>(self, body: T) -> Self {
-        self.change(|request| *request.body_mut() = Some(body.into()))
-    }
-
     /// Bounds this request, from sending it to the end of the response's body, redirects and the cache included.
     /// It overrides the client's own timeout, and never cuts off a fetch that other callers share.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.change(|request| *request.timeout_mut() = Some(timeout))
-    }
-
-    /// Sends a `multipart/form-data` body.
-    #[cfg(feature = "multipart")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "multipart")))]
-    pub fn multipart(self, multipart: reqwest::multipart::Form) -> Self {
-        self.with(|builder| builder.multipart(multipart))
     }
 
     /// Adds to the URL's query.
@@ -167,12 +180,40 @@ impl RequestBuilder {
     }
 
     /// As [`RequestBuilder::build`], and the client with it.
-    pub fn build_split(self) -> (CachedClient, Result<Request, Error>) {
+    pub fn build_split(self) -> (C, Result<Request, Error>) {
         let request = match self.request {
             Ok(request) if !self.steering.is_default() => seal(request, self.steering),
             request => request,
         };
         (self.client, request)
+    }
+
+    /// A copy, unless the body is a stream or the request is not valid.
+    #[must_use]
+    pub fn try_clone(&self) -> Option<Self>
+    where
+        C: Clone,
+    {
+        Some(Self {
+            client: self.client.clone(),
+            request: Ok(self.request.as_ref().ok()?.try_clone()?),
+            steering: self.steering.clone(),
+            sealed: self.sealed,
+        })
+    }
+}
+
+impl RequestBuilder {
+    /// Sets the body.
+    pub fn body<T: Into<Body>>(self, body: T) -> Self {
+        self.change(|request| *request.body_mut() = Some(body.into()))
+    }
+
+    /// Sends a `multipart/form-data` body.
+    #[cfg(feature = "multipart")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "multipart")))]
+    pub fn multipart(self, multipart: reqwest::multipart::Form) -> Self {
+        self.with(|builder| builder.multipart(multipart))
     }
 
     /// Sends the request and returns the response, from wherever the cache decides.
@@ -207,21 +248,10 @@ impl RequestBuilder {
         }
         client.explain(request, steering).await
     }
-
-    /// A copy, unless the body is a stream or the request is not valid.
-    #[must_use]
-    pub fn try_clone(&self) -> Option<Self> {
-        Some(Self {
-            client: self.client.clone(),
-            request: Ok(self.request.as_ref().ok()?.try_clone()?),
-            steering: self.steering.clone(),
-            sealed: self.sealed,
-        })
-    }
 }
 
 /// What steers the cache for this request alone. None of it is sent.
-impl RequestBuilder {
+impl<C> RequestBuilder<C> {
     /// Sets all cache controls at once, in place of those set before.
     pub fn cache(mut self, controls: Controls) -> Self {
         self.steering.controls = Some(controls);
@@ -327,7 +357,7 @@ impl RequestBuilder {
     }
 }
 
-impl fmt::Debug for RequestBuilder {
+impl<C> fmt::Debug for RequestBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("RequestBuilder");
         match &self.request {

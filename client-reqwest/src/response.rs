@@ -16,6 +16,14 @@ impl ResponseExt for reqwest::Response {
     }
 }
 
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+impl ResponseExt for reqwest::blocking::Response {
+    fn cache_info(&self) -> Option<&CacheInfo> {
+        self.extensions().get()
+    }
+}
+
 /// The answer to one hop, before the layers above have touched it.
 #[derive(Debug)]
 pub(crate) enum HopResponse {
@@ -67,11 +75,15 @@ impl HopResponse {
         if let Some(change) = change {
             body = change(&mut parts, body);
         }
-        assemble(parts, body, url, info)
+        if let Some(info) = info {
+            parts.extensions.insert(info);
+        }
+        assemble(parts, body, url).into()
     }
 }
 
-fn assemble(mut parts: Parts, body: Body, url: Url, info: Option<CacheInfo>) -> reqwest::Response {
+/// A response that `reqwest` takes for one of `url`.
+pub(crate) fn assemble(mut parts: Parts, body: Body, url: Url) -> http::Response<Body> {
     // `reqwest` takes the URL from an extension that only its trait on the builder can make.
     let mut response = http::Response::new(body);
     if let Ok(carrier) = http::Response::builder().url(url).body(()) {
@@ -79,13 +91,10 @@ fn assemble(mut parts: Parts, body: Body, url: Url, info: Option<CacheInfo>) -> 
         if !parts.extensions.is_empty() {
             extensions.extend(std::mem::take(&mut parts.extensions));
         }
-        if let Some(info) = info {
-            extensions.insert(info);
-        }
         *response.extensions_mut() = extensions;
     }
     *response.status_mut() = parts.status;
     *response.version_mut() = parts.version;
     *response.headers_mut() = parts.headers;
-    response.into()
+    response
 }

@@ -5,7 +5,7 @@ use cache_api::Redactor;
 use http::{HeaderName, Method, StatusCode};
 
 use super::rule::RuleSettings;
-use super::{Controls, Expiry, ExpiryMode, InvalidSetting, Precedence, store};
+use super::{Controls, Expiry, ExpiryMode, InvalidSetting, Precedence, Sliding, slide, store};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -37,6 +37,10 @@ pub struct Options {
     /// Who may say how long a response is fresh, and who is asked first. Default: that of
     /// [`ExpiryMode::Rfc9111`](super::ExpiryMode::Rfc9111).
     pub precedence: Precedence,
+    /// Whether a lifetime that a setting gave begins anew with each use. The end is moved beside the answer, at most ten
+    /// times in a lifetime, and by compare-and-set. What header fields dated does not slide, nor does a
+    /// [fallback](Options::fallback). Default: no.
+    pub sliding: Option<Sliding>,
     /// Whether responses are stored and reused although their header fields forbid it: `no-store`, `no-cache`,
     /// `must-revalidate`, `proxy-revalidate`, `must-understand`, and `s-maxage` where it forbids a stale response. Default: no.
     ///
@@ -146,6 +150,7 @@ impl Options {
             expiry: None,
             negative: None,
             precedence: Precedence::default(),
+            sliding: None,
             always_cache: false,
             statuses: None,
             heuristic_fraction: 0.1,
@@ -206,6 +211,13 @@ impl Options {
     #[must_use]
     pub fn precedence(mut self, order: impl Into<Precedence>) -> Self {
         self.precedence = order.into();
+        self
+    }
+
+    /// Sets [`Options::sliding`].
+    #[must_use]
+    pub fn sliding(mut self, sliding: impl Into<Option<Sliding>>) -> Self {
+        self.sliding = sliding.into();
         self
     }
 
@@ -346,9 +358,11 @@ impl Options {
     ///
     /// # Errors
     /// The first that cannot, by name: a method whose answers are never cached, a status that is never stored, a success
-    /// among the errors of [`Options::stale_if_error_statuses`], a name that is none in [`Options::redactor`].
+    /// among the errors of [`Options::stale_if_error_statuses`], a name that is none in [`Options::redactor`],
+    /// [`Options::sliding`] where nothing can slide.
     pub fn check(&self) -> Result<(), InvalidSetting> {
         check_methods("methods", &self.methods)?;
+        slide::check(self)?;
         check_statuses("statuses", self.statuses.as_deref().unwrap_or_default())?;
         self.redactor.check().map_err(|error| {
             InvalidSetting::new("redactor", "not all names can be used").with_source(error)

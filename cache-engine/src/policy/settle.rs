@@ -82,7 +82,12 @@ fn always_cached_by(options: &Options, request: &RequestView<'_>) -> Option<SetB
 }
 
 /// What a setting says of a response with this status, if anything.
-fn expiry_by(by: SetBy, options: &Options, request: &RequestView<'_>, status: StatusCode) -> Option<Expiry> {
+pub(super) fn expiry_by(
+    by: SetBy,
+    options: &Options,
+    request: &RequestView<'_>,
+    status: StatusCode,
+) -> Option<Expiry> {
     let (expiry, negative) = match by {
         SetBy::Request => (request.controls.expiry, None),
         SetBy::Rule => (options.rule.expiry, options.rule.negative),

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::redirect::Policy;
 
 /// What is done above the cache.
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     /// The `User-Agent` of each request that has none of its own.
     pub fn user_agent<V>(mut self, value: V) -> Self
     where
@@ -53,9 +53,9 @@ impl CachedClientBuilder {
     /// Keeps cookies between requests, in this jar.
     #[cfg(feature = "cookies")]
     #[cfg_attr(docsrs, doc(cfg(feature = "cookies")))]
-    pub fn cookie_provider<C>(mut self, jar: std::sync::Arc<C>) -> Self
+    pub fn cookie_provider<J>(mut self, jar: std::sync::Arc<J>) -> Self
     where
-        C: reqwest::cookie::CookieStore + 'static,
+        J: reqwest::cookie::CookieStore + 'static,
     {
         self.jar.0 = Some(jar);
         self

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_engine::policy::{Expiry, ExpiryMode, Precedence, Rule, Rules};
+use cache_engine::policy::{Expiry, ExpiryMode, Precedence, Rule, Rules, Sliding};
 use http::{Method, StatusCode};
 
 use super::CachedClientBuilder;
@@ -27,7 +27,7 @@ use crate::error::Error;
 ///     .await?;
 /// # Ok(()) }
 /// ```
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     /// How long answers are fresh, where the [order of precedence](CachedClientBuilder::precedence) lets the client say it:
     /// by default where they state no lifetime of their own. It is for answers with a status of 2xx, 300, 301 or 308 and
     /// those in [`statuses`](CachedClientBuilder::statuses); none by default.
@@ -40,6 +40,23 @@ impl CachedClientBuilder {
     /// [`expiry`](CachedClientBuilder::expiry) says nothing of errors that are not listed there.
     pub fn negative(mut self, expiry: impl Into<Expiry>) -> Self {
         self.options = self.options.negative(expiry.into());
+        self
+    }
+
+    /// Whether a lifetime that a setting gave, of the client, a rule or a request, begins anew with each use; no by default.
+    /// [`Options::sliding`](crate::Options::sliding) says what slides, and how often that is written.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use client_reqwest::{CachedClient, Expiry, Sliding};
+    ///
+    /// // Ten minutes after its last use, and after a day in any case.
+    /// let builder = CachedClient::builder()
+    ///     .ttl(Expiry::after_secs(600))
+    ///     .sliding(Sliding::new().max_age(Duration::from_secs(86_400)));
+    /// ```
+    pub fn sliding(mut self, sliding: impl Into<Option<Sliding>>) -> Self {
+        self.options = self.options.sliding(sliding);
         self
     }
 

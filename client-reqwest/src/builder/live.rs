@@ -7,7 +7,7 @@ use cache_engine::Filter;
 use super::CachedClientBuilder;
 
 /// What is let into the cache and out of it. [`CachedClient::reconfigure`](crate::CachedClient::reconfigure) changes it later.
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     /// What keeps answers out of the cache beside the rules: it is asked when one is to be stored, and again when a stored one is
     /// to be used. What it rejects then is removed, and the request is answered as if it had not been there. None by default.
     ///

@@ -12,7 +12,7 @@ use super::CachedClientBuilder;
 use crate::storage::{StorageBuilder, StorageChoice};
 
 /// Where answers are kept. The last of these counts; without any of them it is in memory.
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     /// Keeps answers in this storage, which other clients may share.
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
         self.storage = StorageChoice::Given(storage);
@@ -61,7 +61,7 @@ impl CachedClientBuilder {
 }
 
 /// What is cached, for whom, and for how long.
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     /// All settings of the policy at once, in place of those set before.
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
@@ -163,7 +163,7 @@ impl CachedClientBuilder {
 }
 
 /// How the cache works.
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     /// How entries are encoded; CBOR by default.
     pub fn serializer(mut self, serializer: Arc<dyn Serializer>) -> Self {
         self.engine = self.engine.serializer(serializer);

@@ -3,7 +3,7 @@
 use super::CachedClientBuilder;
 
 /// What is done on the wire.
-impl CachedClientBuilder {
+impl<C> CachedClientBuilder<C> {
     /// Configures the wire: TLS, proxies, DNS, connections.
     ///
     /// What this builder owns is done above the cache and overridden on the wire: redirects, `Referer`, cookies
