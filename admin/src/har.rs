@@ -44,7 +44,7 @@ impl HarOptions {
         Self {
             max_body: 16 * 1024 * 1024,
             show_secrets: false,
-            headers: secrets::HEADERS.map(HeaderName::from_static).to_vec(),
+            headers: crate::secret::FIELDS.map(HeaderName::from_static).to_vec(),
             parameters: secrets::PARAMETERS.map(str::to_owned).to_vec(),
         }
     }

@@ -14,6 +14,7 @@ mod progress;
 mod read;
 mod redate;
 mod remove;
+mod secret;
 mod target;
 
 pub use admin::Admin;
@@ -27,4 +28,5 @@ pub use inspect::{EntryStream, Summary};
 pub use pattern::UrlPattern;
 pub use progress::{Progress, Run};
 pub use read::BodyStream;
+pub use secret::is_secret_field;
 pub use target::Target;

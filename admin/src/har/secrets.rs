@@ -11,20 +11,6 @@ use crate::target::bare;
 /// What stands for a secret.
 pub(super) const REDACTED: &str = "redacted";
 
-pub(super) const HEADERS: [&str; 11] = [
-    "authentication-info",
-    "authorization",
-    "cookie",
-    "proxy-authentication-info",
-    "proxy-authorization",
-    "set-cookie",
-    "set-cookie2",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-auth-token",
-    "x-csrf-token",
-];
-
 pub(super) const PARAMETERS: [&str; 24] = [
     "access_token",
     "api_key",
