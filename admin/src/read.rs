@@ -76,7 +76,9 @@ impl Admin {
                 Ok(true) => Ok(Fate::Done),
                 Ok(false) => Ok(Fate::PassedOver),
                 // A body that goes with its entry is no damage.
-                Err(error) if error.is_gone() && self.current(&entry).await?.is_none() => Ok(Fate::PassedOver),
+                Err(error) if error.is_gone() && self.current(&entry).await?.is_none() => {
+                    Ok(Fate::PassedOver)
+                }
                 Err(error) if is_unreadable(&error) => Ok(tell(&entry, &error)),
                 Err(error) => Err(error),
             }

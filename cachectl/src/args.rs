@@ -79,7 +79,8 @@ impl From<Users> for Mode {
 impl Global {
     pub(crate) fn storage(&self) -> Result<&str, Failure> {
         let named = self.storage.as_deref().filter(|url| !url.is_empty());
-        named.ok_or_else(|| Failure::usage("no storage is named: give --storage URL, or set CACHECTL_STORAGE"))
+        named
+            .ok_or_else(|| Failure::usage("no storage is named: give --storage URL, or set CACHECTL_STORAGE"))
     }
 
     /// What the cache's clients go by.
@@ -93,7 +94,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
     }
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write seconds, or as 90s, 15m, 2h, 7days"))
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write seconds, or as 90s, 15m, 2h, 7days"))
 }
 
 #[cfg(test)]

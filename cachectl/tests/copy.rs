@@ -1,6 +1,11 @@
 //! Copying from one storage into another.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test panics where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test panics where it fails"
+)]
 
 mod support;
 
@@ -51,16 +56,22 @@ async fn a_copy_that_was_killed_is_run_again() {
     let (_from, source) = storages().remove(0);
     let (_to, target) = storages().pop().unwrap();
     fill(&source, &origin().await, &paths).await;
-    let mut child = command(&["copy", &source, &target, "--at-once", "2"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut child =
+        command(&["copy", &source, &target, "--at-once", "2"]).stdout(Stdio::null()).spawn().unwrap();
     // Killed as soon as anything is there; the rest holds however far it was.
-    while child.try_wait().unwrap().is_none() && cachectl(&["-s", &target, "ls", "--json"]).stdout.is_empty() {}
+    while child.try_wait().unwrap().is_none() && cachectl(&["-s", &target, "ls", "--json"]).stdout.is_empty()
+    {
+    }
     let _ = child.kill();
     child.wait().unwrap();
     let there = listed(&target, &[]).len();
     assert_eq!(cachectl(&["-s", &target, "verify"]).code, Some(0), "half an entry is never seen");
 
     let copied = &json(&["copy", &source, &target, "--json"])[0];
-    assert_eq!((copied["done"].as_u64().unwrap() + there as u64, &copied["passed_over"]), (40, &there.into()));
+    assert_eq!(
+        (copied["done"].as_u64().unwrap() + there as u64, &copied["passed_over"]),
+        (40, &there.into())
+    );
     assert_eq!(listed(&target, &[]), listed(&source, &[]));
     assert_eq!(cachectl(&["-s", &target, "verify"]).code, Some(0));
 }

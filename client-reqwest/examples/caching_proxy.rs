@@ -20,7 +20,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     println!("listening on http://{}", listener.local_addr()?);
     let stop = async { _ = tokio::signal::ctrl_c().await };
-    axum::serve(listener, Proxy::new(client.clone(), &upstream).router()).with_graceful_shutdown(stop).await?;
+    axum::serve(listener, Proxy::new(client.clone(), &upstream).router())
+        .with_graceful_shutdown(stop)
+        .await?;
     client.close().await; // waits for what is still being stored
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The proxy of `cache-proxy`, end to end: it changes nothing of what passes.
 
-#![cfg(all(feature = "memory", feature = "sqlite"))]
+#![cfg(feature = "memory")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -37,7 +37,8 @@ async fn serve(app: Router) -> SocketAddr {
 
 /// A proxy in front of that URL; its own.
 async fn proxy(upstream: &str) -> String {
-    let client = Proxy::client(Options::new().mode(Mode::Shared)).storage_url("memory://").build().await.unwrap();
+    let client =
+        Proxy::client(Options::new().mode(Mode::Shared)).storage_url("memory://").build().await.unwrap();
     format!("http://{}", serve(Proxy::new(client, &upstream.parse().unwrap()).router()).await)
 }
 

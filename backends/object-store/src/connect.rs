@@ -97,9 +97,9 @@ impl Link {
             Target::Directory(directory) if !builder.create && !directory.is_dir() => {
                 return Err(config(format!("the directory of {place} is not there")));
             }
-            Target::Directory(directory) => {
-                Arc::new(Files::open(directory, builder.create).map_err(|cause| failed("connect", &place, cause))?)
-            }
+            Target::Directory(directory) => Arc::new(
+                Files::open(directory, builder.create).map_err(|cause| failed("connect", &place, cause))?,
+            ),
             Target::Bucket(bucket) => client(bucket, builder.connect_timeout, builder.timeout)?,
         };
         let objects = Objects { store, place: place.into(), timeout: builder.timeout };

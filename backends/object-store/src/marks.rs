@@ -197,9 +197,10 @@ impl Inner {
     /// That the namespace is there: whoever opened it first has left its marks.
     pub(crate) async fn expect_marks(&self, operation: &'static str) -> Result<()> {
         match self.read_marks(operation).await? {
-            (None, None) => {
-                Err(config(format!("there is no cache of namespace {} in {}", self.namespace, self.objects.place)))
-            }
+            (None, None) => Err(config(format!(
+                "there is no cache of namespace {} in {}",
+                self.namespace, self.objects.place
+            ))),
             _ => Ok(()),
         }
     }

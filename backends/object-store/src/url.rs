@@ -233,9 +233,15 @@ mod tests {
         for url in ["s3://b", "gs://b", "az://b", "file:///d"] {
             let builder = ObjectStoreStorageBuilder::from_url(&format!("{url}?{query}")).unwrap();
             let shown = format!("{builder:?}");
-            for part in
-                ["2097152", "2592000s", "clock_skew: 5s", "timeout: 500ms", "lazy: true", "create: false", "Namespace(n)"]
-            {
+            for part in [
+                "2097152",
+                "2592000s",
+                "clock_skew: 5s",
+                "timeout: 500ms",
+                "lazy: true",
+                "create: false",
+                "Namespace(n)",
+            ] {
                 assert!(shown.contains(part), "{part} is not in {shown}");
             }
         }

@@ -48,7 +48,8 @@ impl Database {
     fn not_ours(&self, identity: Identity) -> Error {
         let name = self.name();
         if identity == Identity::Empty {
-            return error(ErrorKind::Config, "open").with_message(format!("{name} is empty: there is no cache in it"));
+            return error(ErrorKind::Config, "open")
+                .with_message(format!("{name} is empty: there is no cache in it"));
         }
         error(ErrorKind::Incompatible, "open").with_message(match identity {
             Identity::Newer(version) => format!(

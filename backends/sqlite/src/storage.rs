@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use cache_api::{
-    Abilities, Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, ErrorKind, Frame, Generation,
-    INLINE_TOTAL, InlineBody, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage, StoredBody, Ticket,
-    Variant, Version,
+    Abilities, Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, ErrorKind, Frame,
+    Generation, INLINE_TOTAL, InlineBody, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage,
+    StoredBody, Ticket, Variant, Version,
 };
 use sqlx::{query, sqlite::SqliteRow};
 

@@ -84,7 +84,8 @@ mod tests {
         let builder_of = |query: &str| builder(&format!("sqlite://x.sqlite?{query}"));
         let shown = format!(
             "{:?}",
-            builder_of("namespace=a-b&max_size=2MiB&max_retention=30d&create_dir=false&create=false").unwrap()
+            builder_of("namespace=a-b&max_size=2MiB&max_retention=30d&create_dir=false&create=false")
+                .unwrap()
         );
         for part in ["a-b", "2097152", "max_retention: 2592000s", "create_dir: false", "create: false"] {
             assert!(shown.contains(part), "{shown}");

@@ -187,7 +187,8 @@ async fn what_is_not_there_is_created_only_if_it_is_to_be() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("below/cache.sqlite");
     let url = format!("sqlite://{}", path.display());
-    let refused = async |parameters: &str| match SqliteStorage::from_url(&format!("{url}?{parameters}")).await {
+    let refused = async |parameters: &str| match SqliteStorage::from_url(&format!("{url}?{parameters}")).await
+    {
         Ok(storage) => panic!("{storage} opened"),
         Err(error) => (error.kind(), error.to_string()),
     };

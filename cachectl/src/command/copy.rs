@@ -89,13 +89,20 @@ impl Copy {
         Ok(Outcome::problems_if(copied.invalid + copied.unkeyed + copied.refused > 0))
     }
 
-    async fn copy(&self, source: &Admin, target: &Admin, bar: &Bar, so_far: &mut Progress) -> Result<Progress> {
+    async fn copy(
+        &self,
+        source: &Admin,
+        target: &Admin,
+        bar: &Bar,
+        so_far: &mut Progress,
+    ) -> Result<Progress> {
         let keys = match self.keys {
             KeysName::Auto => Keys::Auto,
             KeysName::Keep => Keys::Keep,
             KeysName::Make => Keys::Make,
         };
-        let options = CopyOptions::new().keys(keys).tenants(self.tenant.iter().cloned()).at_once(self.at_once);
+        let options =
+            CopyOptions::new().keys(keys).tenants(self.tenant.iter().cloned()).at_once(self.at_once);
         let run = Run::new().dry_run(self.dry_run).with_total(true).on_progress(|progress| {
             *so_far = *progress;
             bar.show(progress);

@@ -48,7 +48,9 @@ impl Get {
                 Ok(Some(piece)) => out.write_all(&piece)?,
                 Ok(None) => break,
                 Err(error) if error.is_corrupt() || error.is_gone() => {
-                    return not_whole(anyhow::Error::new(error).context("what was written is not the whole body"));
+                    return not_whole(
+                        anyhow::Error::new(error).context("what was written is not the whole body"),
+                    );
                 }
                 Err(error) => return Err(error.into()),
             }

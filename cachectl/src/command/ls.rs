@@ -35,7 +35,11 @@ impl Ls {
         let filter = self.selection.filter();
         let mut out = anstream::stdout().lock();
         if !self.json {
-            writeln!(out, "{BOLD}{}{BOLD:#}", row(["STATE", "STATUS", "METHOD", "SIZE", "AGE", "FRESH"], "URL"))?;
+            writeln!(
+                out,
+                "{BOLD}{}{BOLD:#}",
+                row(["STATE", "STATUS", "METHOD", "SIZE", "AGE", "FRESH"], "URL")
+            )?;
         }
         let mut left = self.limit.unwrap_or(usize::MAX);
         let mut entries = admin.entries(&filter)?;

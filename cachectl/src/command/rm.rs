@@ -37,7 +37,9 @@ pub(crate) struct Rm {
 impl Rm {
     pub(crate) async fn run(self, global: &Global) -> Result {
         if !self.all && self.url.is_empty() && self.selection.is_everything() {
-            return Err(Failure::usage("say what to remove: URLs, --pattern, --tag, --state, --older-than, or --all"));
+            return Err(Failure::usage(
+                "say what to remove: URLs, --pattern, --tag, --state, --older-than, or --all",
+            ));
         }
         let admin = open::existing(global).await?;
         if self.dry_run || !self.yes {

@@ -35,16 +35,29 @@ impl Serve {
             options = options.targeted([HeaderName::from_static("cdn-cache-control")]);
         }
         let client = Proxy::client(options).storage_url(global.storage()?).build().await?;
-        let listener = TcpListener::bind(self.listen).await.map_err(|error| Failure::other("cannot listen", error))?;
+        let listener =
+            TcpListener::bind(self.listen).await.map_err(|error| Failure::other("cannot listen", error))?;
         let address = listener.local_addr().map_err(|error| Failure::other("cannot listen", error))?;
         let storage = client.storage().map(ToString::to_string).unwrap_or_default();
         let origin = self.upstream.host_str().unwrap_or_default();
         writeln!(anstream::stdout(), "http://{address} caches {origin} in {storage}")?;
-        let stop = async { _ = tokio::signal::ctrl_c().await };
         let served = axum::serve(listener, Proxy::new(client.clone(), &self.upstream).router());
-        let served = served.with_graceful_shutdown(stop).await;
+        let served = served.with_graceful_shutdown(asked_to_stop()).await;
         client.close().await;
         served.map_err(|error| Failure::other("cannot serve", error))?;
         Ok(Outcome::Done)
     }
+}
+
+/// By Ctrl-C, or as a supervisor asks.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    if let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }

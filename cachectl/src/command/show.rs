@@ -35,8 +35,8 @@ pub(crate) struct Show {
     #[arg(value_parser = url)]
     url: Url,
     /// A field of the request that is explained, as 'Accept-Language: de'
-    #[arg(long, short = 'H', value_parser = field, value_name = "FIELD")]
-    header: Vec<(HeaderName, HeaderValue)>,
+    #[arg(long, short = 'H', value_name = "FIELD")]
+    header: Vec<String>,
     /// Show the values of fields that hold secrets, such as Set-Cookie
     #[arg(long)]
     show_secrets: bool,
@@ -65,7 +65,8 @@ impl Show {
         let client = CachedClient::builder().options(global.options(Users::Private));
         let client = client.storage(Arc::clone(admin.storage())).build().await?;
         let mut request = client.get(self.url.clone());
-        for (name, value) in &self.header {
+        for text in &self.header {
+            let (name, value) = field(text)?;
             request = request.header(name, value);
         }
         Ok(request.explain().await?)
@@ -246,13 +247,13 @@ fn set_by(setting: SetBy) -> &'static str {
     }
 }
 
-fn field(text: &str) -> std::result::Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
-    let name = name.trim().parse().map_err(|_| "not a field name")?;
-    // The value may be a secret: the parser's message would show it.
-    let mut value = HeaderValue::from_str(value.trim()).map_err(|_| "not a field value")?;
-    value.set_sensitive(true);
-    Ok((name, value))
+/// Reads `Name: value`. What is wrong is said without the value, which may be a secret.
+fn field(text: &str) -> Result<(HeaderName, HeaderValue)> {
+    let pair = text.split_once(':').and_then(|(name, value)| {
+        let name: HeaderName = name.trim().parse().ok()?;
+        Some((name, HeaderValue::from_str(value.trim()).ok()?))
+    });
+    pair.ok_or_else(|| Failure::usage("--header takes a field as 'Name: value'"))
 }
 
 /// One of them; where none is asked for, the only one.
@@ -266,7 +267,8 @@ pub(super) fn chosen(entries: Vec<EntryInfo>, number: Option<usize>) -> Result<O
         number => {
             let index = number.unwrap_or(1).checked_sub(1);
             let entry = index.and_then(|index| entries.into_iter().nth(index));
-            let entry = entry.ok_or_else(|| Failure::usage(format!("there is no such variant: there are {count}")))?;
+            let entry = entry
+                .ok_or_else(|| Failure::usage(format!("there is no such variant: there are {count}")))?;
             Ok(Some(entry))
         }
     }

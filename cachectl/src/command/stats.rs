@@ -54,10 +54,10 @@ const AGES: [(i64, &str); 8] = [
     (i64::MAX, "30 days and more"),
 ];
 const FRESHNESS: [(i64, &str); 12] = [
-    (-7 * DAY, "stale 7 days"),
+    (-7 * DAY, "stale over 7 days"),
     (-DAY, "stale 1 to 7 days"),
     (-HOUR, "stale 1 to 24 hours"),
-    (-MINUTE, "stale to 1 hour"),
+    (-MINUTE, "stale 1 to 60 minutes"),
     (1, "stale to 1 minute"),
     (MINUTE, "to 1 minute"),
     (10 * MINUTE, "1 to 10 minutes"),
@@ -151,7 +151,8 @@ impl Figures {
             let ttl = freshness.ttl(now).max(i64::from(freshness.is_fresh(now)));
             self.freshness.add(if freshness.no_cache { ttl.min(0) } else { ttl }, entry.len);
         }
-        let host = entry.url().and_then(|url| Url::parse(url).ok()).and_then(|url| Some(url.host_str()?.to_owned()));
+        let host =
+            entry.url().and_then(|url| Url::parse(url).ok()).and_then(|url| Some(url.host_str()?.to_owned()));
         if let Some(host) = host {
             let totals = self.by_host.entry(host).or_default();
             *totals = Totals::new(totals.entries + 1, totals.bytes.saturating_add(entry.len));
@@ -161,7 +162,8 @@ impl Figures {
     /// The hosts with the most bytes.
     fn keep_hosts(&mut self, count: usize) {
         let hosts = std::mem::take(&mut self.by_host).into_iter();
-        self.hosts = hosts.map(|(host, Totals { entries, bytes, .. })| Host { host, entries, bytes }).collect();
+        self.hosts =
+            hosts.map(|(host, Totals { entries, bytes, .. })| Host { host, entries, bytes }).collect();
         self.hosts.sort_by_key(|host| std::cmp::Reverse((host.bytes, host.entries)));
         self.hosts.truncate(count);
     }

@@ -56,7 +56,7 @@ impl Histogram {
         let most = self.buckets.iter().map(|bucket| bucket.entries).max().unwrap_or(1);
         for bucket in self.buckets.iter().take(last + 1).skip(first) {
             let bar = bar(bucket.entries, most);
-            writeln!(out, "  {:>18} {:>8}  {bar}", bucket.range, bucket.entries)?;
+            writeln!(out, "  {:>21} {:>8}  {bar}", bucket.range, bucket.entries)?;
         }
         Ok(())
     }
@@ -90,9 +90,12 @@ mod tests {
 
     #[test]
     fn the_longest_bar_has_the_width_and_none_that_counts_is_invisible() {
-        for (count, most, expected) in
-            [(0, 10, ""), (1, 1_000_000, "▏"), (u64::MAX, u64::MAX, &"█".repeat(40)), (5, 10, &"█".repeat(20))]
-        {
+        for (count, most, expected) in [
+            (0, 10, ""),
+            (1, 1_000_000, "▏"),
+            (u64::MAX, u64::MAX, &"█".repeat(40)),
+            (5, 10, &"█".repeat(20)),
+        ] {
             assert_eq!(bar(count, most), expected);
         }
     }

@@ -27,7 +27,7 @@ fn answer(path: &str) -> Response {
     let control = match path {
         "/stale" => "max-age=0, stale-while-revalidate=6000",
         "/expired" => "no-cache",
-        _ => "max-age=3600",
+        _ => "public, max-age=3600",
     };
     let response = Response::builder().header("cache-control", control).header("etag", "\"1\"");
     let response = match path {
