@@ -41,7 +41,6 @@ pub struct Proxy {
 
 impl Proxy {
     /// What makes a client that changes nothing of what passes. Storage and all else are still to be chosen.
-    #[must_use]
     pub fn client(options: Options) -> CachedClientBuilder {
         CachedClient::builder()
             .options(options)

@@ -120,7 +120,7 @@ impl Copy {
         write!(out, "{entries} {verb}, {size}")?;
         if !self.dry_run {
             write!(out, ", in {}", human::duration(elapsed))?;
-            if let Some(rate) = rate(copied.bytes, elapsed) {
+            if let Some(rate) = rate(copied.bytes, elapsed).filter(|rate| *rate > 0) {
                 write!(out, " ({}/s)", human::size(rate))?;
             }
         }

@@ -56,7 +56,8 @@ impl Histogram {
         let most = self.buckets.iter().map(|bucket| bucket.entries).max().unwrap_or(1);
         for bucket in self.buckets.iter().take(last + 1).skip(first) {
             let bar = bar(bucket.entries, most);
-            writeln!(out, "  {:>21} {:>8}  {bar}", bucket.range, bucket.entries)?;
+            let line = format!("  {:>21} {:>8}  {bar}", bucket.range, bucket.entries);
+            writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())
     }
