@@ -37,7 +37,7 @@ impl Get {
             None => None,
         };
         let (Some(entry), Some(mut body)) = (&entry, body) else {
-            return not_whole(gone());
+            return not_whole(&gone());
         };
         let mut out = io::stdout().lock();
         if self.include {
@@ -49,7 +49,7 @@ impl Get {
                 Ok(None) => break,
                 Err(error) if error.is_corrupt() || error.is_gone() => {
                     return not_whole(
-                        anyhow::Error::new(error).context("what was written is not the whole body"),
+                        &anyhow::Error::new(error).context("what was written is not the whole body"),
                     );
                 }
                 Err(error) => return Err(error.into()),
@@ -73,7 +73,7 @@ fn head(entry: &EntryInfo, out: &mut impl Write) -> io::Result<()> {
     write!(out, "\r\n")
 }
 
-fn not_whole(why: anyhow::Error) -> Result {
-    Failure::warn(&why);
+fn not_whole(why: &anyhow::Error) -> Result {
+    Failure::warn(why);
     Ok(Outcome::Problems)
 }

@@ -29,8 +29,8 @@ pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let unit = match seconds {
         0 => return humantime::format_duration(Duration::from_millis(millis(duration))).to_string(),
-        ..HOUR => 1,
-        ..DAY => MINUTE,
+        1..HOUR => 1,
+        HOUR..DAY => MINUTE,
         _ if seconds < 30 * DAY => HOUR,
         _ => DAY,
     };
@@ -41,7 +41,7 @@ pub(crate) fn duration(duration: Duration) -> String {
 pub(crate) fn brief(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ ..MINUTE => format!("{seconds}s"),
-        seconds @ ..HOUR => format!("{}m", seconds / MINUTE),
+        seconds @ MINUTE..HOUR => format!("{}m", seconds / MINUTE),
         seconds if seconds < 2 * DAY => format!("{}h", seconds / HOUR),
         seconds => format!("{}d", seconds / DAY),
     }
