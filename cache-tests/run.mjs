@@ -1,4 +1,4 @@
-// Runs the public suite of cache tests (https://cache-tests.fyi) against the `caching_proxy` example.
+// Runs the public suite of cache tests (https://cache-tests.fyi) against `cachectl serve`.
 //
 //   node cache-tests/run.mjs --mode private|shared [--update] [--id TEST] [--out FILE] [--proxy BINARY] [--targeted]
 //
@@ -80,11 +80,11 @@ function start (command, commandArgs, options = {}) {
 process.on('exit', () => children.forEach(child => child.kill()))
 
 function proxyBinary () {
-  const build = ['build', '-p', 'client-reqwest', '--example', 'caching_proxy', '--message-format', 'json']
+  const build = ['build', '-p', 'cachectl', '--message-format', 'json']
   const cargo = spawnSync('cargo', build, { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 28, cwd: here })
   if (cargo.status !== 0) fail('the proxy does not build')
   const artifacts = cargo.stdout.toString().split('\n').filter(Boolean).map(line => JSON.parse(line))
-  return artifacts.find(artifact => artifact.executable && artifact.target.name === 'caching_proxy').executable
+  return artifacts.find(artifact => artifact.executable && artifact.target.name === 'cachectl').executable
 }
 
 function inapplicable (test) {
@@ -122,7 +122,7 @@ const binary = args.proxy ?? proxyBinary()
 const env = { ...process.env, npm_config_protocol: 'http', npm_config_port: String(origin), npm_config_pidfile: path.join(os.tmpdir(), `cache-tests-${origin}.pid`) }
 start('node', ['--no-warnings', '--import', pathToFileURL(path.join(here, 'loopback.mjs')).href, `${engine}/server/server.mjs`], { cwd: directory, env })
 await accepting(origin, 'the suite\'s origin')
-start(binary, ['--listen', `127.0.0.1:${proxy}`, '--upstream', `http://127.0.0.1:${origin}`, '--mode', args.mode, '--storage', 'memory://', '--stale-if-error', '86400', ...(args.targeted ? ['--targeted'] : [])])
+start(binary, ['serve', '--listen', `127.0.0.1:${proxy}`, '--upstream', `http://127.0.0.1:${origin}`, '--mode', args.mode, '--storage', 'memory://', '--stale-if-error', '86400', ...(args.targeted ? ['--targeted'] : [])])
 await accepting(proxy, 'the proxy')
 
 const log = console.log

@@ -28,7 +28,9 @@ ADMIN = package("cache-admin", to("cache-api"), to("cache-engine"), to("cache-ba
 SUITE = package("cache-conformance", to("cache-api"), to("cache-engine"))
 CLIENT = package("client-reqwest", to("cache-engine"), to("cache-api"), to("cache-backend-memory"), to("cache-serializers"),
                  to("cache-admin"), to("reqwest"))
-HOUSE = [API, ENGINE, MEMORY, SERIALIZERS, ADMIN, SUITE, CLIENT]
+PROXY = package("cache-proxy", to("client-reqwest"))
+TOOL = package("cachectl", to("cache-admin"), to("cache-api"), to("cache-engine"), to("cache-proxy"), to("client-reqwest"))
+HOUSE = [API, ENGINE, MEMORY, SERIALIZERS, ADMIN, SUITE, CLIENT, PROXY, TOOL]
 
 
 class WorkspaceRules(unittest.TestCase):
@@ -53,6 +55,9 @@ class WorkspaceRules(unittest.TestCase):
             ("cache-conformance", "cache-backend-memory", None),
             ("cache-conformance", "client-reqwest", "build"),
             ("client-reqwest", "cache-conformance", None),
+            ("client-reqwest", "cache-proxy", None),
+            ("cache-proxy", "cache-admin", None),
+            ("cachectl", "cache-backend-memory", None),
         ]:
             others = [member for member in HOUSE if member["name"] != name]
             faults = list(workspace_rules.direction([*others, package(name, to(target, kind))]))

@@ -25,6 +25,8 @@ HOUSE = {
     "cache-admin": ["cache-api", "cache-engine"],
     "cache-conformance": ["cache-api", "cache-engine"],
     "client-reqwest": ["cache-admin", "cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
+    "cache-proxy": ["client-reqwest"],
+    "cachectl": ["cache-admin", "cache-api", "cache-engine", "cache-proxy", "client-reqwest"],
 }
 
 # What every backend's folder has, so that knowing one is knowing all.

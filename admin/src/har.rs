@@ -5,7 +5,7 @@ mod entry;
 use std::{borrow::Cow, future::ready, pin::Pin};
 
 use bytes::Bytes;
-use cache_api::{Error, ErrorKind, Redactor, RequestPart, Result, Variant};
+use cache_api::{Error, ErrorKind, Redactor, RequestPart, Result};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http::HeaderName;
 
@@ -187,16 +187,14 @@ async fn archive(
     if entry.len > options.max_body {
         return Ok(Ok(archived(head, entry.len, None, options)));
     }
-    let resource = admin.storage.lookup(&entry.key, admin.now()).await?;
-    let same = |v: &&Variant| v.id == entry.variant && v.version == entry.version;
-    let Some(variant) = resource.variants().iter().find(same) else {
+    let Some(mut pieces) = admin.body(entry).await? else {
         return Ok(Err(Fate::PassedOver));
     };
-    let place = admin.place(entry.key, variant.id, variant.version.body);
     let mut body = Vec::new();
-    for index in 0..variant.body.frames() {
-        match admin.frame(&variant.body, &place, index).await {
-            Ok(frame) => body.extend_from_slice(&frame),
+    loop {
+        match pieces.try_next().await {
+            Ok(Some(piece)) => body.extend_from_slice(&piece),
+            Ok(None) => break,
             Err(error) if is_unreadable(&error) => return Ok(Err(Fate::Invalid)),
             Err(error) => return Err(error),
         }

@@ -34,7 +34,8 @@ impl Summary {
         [self.fresh, self.stale, self.expired, self.invalid].into_iter().fold(Totals::default(), sum)
     }
 
-    fn add(&mut self, entry: &EntryInfo) {
+    /// Counts one more entry.
+    pub fn add(&mut self, entry: &EntryInfo) {
         let totals = match entry.state {
             State::Fresh => &mut self.fresh,
             State::Stale => &mut self.stale,

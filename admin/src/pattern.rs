@@ -1,10 +1,10 @@
 use std::{fmt, str::FromStr};
 
 use cache_api::{Error, ErrorKind, Result};
-use globset::{GlobBuilder, GlobMatcher};
+use cache_engine::policy::{Rule, Rules};
 use url::Url;
 
-/// A pattern of URLs: globs for host and path, each matched against that part alone.
+/// A pattern of URLs: globs for host and path, each matched against that part alone, as in a [`Rule`].
 ///
 /// In both, `?` is one character, `[ab]` one of a set, `{a,b}` either, and `\` takes the meaning of the next one away. In a
 /// host `*` is any number of characters, dots included: `*.example.com` is each name below `example.com`, not that name
@@ -22,11 +22,11 @@ use url::Url;
 #[derive(Clone)]
 pub struct UrlPattern {
     scheme: Option<String>,
-    /// As it was written: a glob of an IPv6 address is not.
     host: String,
-    host_glob: GlobMatcher,
     port: Option<u16>,
-    path: GlobMatcher,
+    path: String,
+    /// One rule, of that host and path.
+    rules: Rules,
 }
 
 impl UrlPattern {
@@ -35,8 +35,11 @@ impl UrlPattern {
     /// # Errors
     /// [`ErrorKind::Config`] where one of them is no glob, or is empty.
     pub fn new(host: &str, path: &str) -> Result<Self> {
-        let (host_glob, path) = (host_glob(host)?, path_glob(path)?);
-        Ok(Self { scheme: None, host: host.to_owned(), host_glob, port: None, path })
+        let rules = Rules::new([Rule::new("pattern").host(host).path(path)]).map_err(|invalid| {
+            let message = format!("the pattern {:?} matches nothing", format!("{host}{path}"));
+            Error::new(ErrorKind::Config, "pattern").with_message(message).with_source(invalid)
+        })?;
+        Ok(Self { scheme: None, host: host.to_owned(), port: None, path: path.to_owned(), rules })
     }
 
     /// Whether a URL is one of them.
@@ -44,8 +47,8 @@ impl UrlPattern {
     pub fn matches(&self, url: &Url) -> bool {
         self.scheme.as_deref().is_none_or(|scheme| scheme == url.scheme())
             && self.port.is_none_or(|port| url.port_or_known_default() == Some(port))
-            && url.host_str().is_some_and(|host| self.host_glob.is_match(host))
-            && self.path.is_match(url.path())
+            && url.has_host()
+            && self.rules.find(url).is_some()
     }
 }
 
@@ -79,30 +82,6 @@ impl FromStr for UrlPattern {
     }
 }
 
-/// No URL is without a path: an empty one would match nothing.
-fn path_glob(path: &str) -> Result<GlobMatcher> {
-    if !path.starts_with(['/', '*', '?', '[', '{', '\\']) {
-        return Err(invalid("path", path, "it begins with a slash or a wildcard"));
-    }
-    let mut builder = GlobBuilder::new(path);
-    builder.literal_separator(true).backslash_escape(true);
-    let glob = builder.build().map_err(|error| invalid("path", path, "no glob").with_source(error))?;
-    Ok(glob.compile_matcher())
-}
-
-fn host_glob(host: &str) -> Result<GlobMatcher> {
-    if host.is_empty() {
-        return Err(invalid("host", host, "empty"));
-    }
-    // What has brackets and colons is an IPv6 address and no set of characters.
-    let literal = host.starts_with('[') && host.ends_with(']') && host.contains(':');
-    let text = if literal { globset::escape(host) } else { host.to_owned() };
-    let mut builder = GlobBuilder::new(&text);
-    builder.case_insensitive(true).literal_separator(false).backslash_escape(true);
-    let glob = builder.build().map_err(|error| invalid("host", host, "no glob").with_source(error))?;
-    Ok(glob.compile_matcher())
-}
-
 fn invalid(part: &str, text: &str, why: &str) -> Error {
     Error::new(ErrorKind::Config, "pattern").with_message(format!("{part} of the pattern {text:?}: {why}"))
 }
@@ -116,7 +95,7 @@ impl fmt::Display for UrlPattern {
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
-        f.write_str(self.path.glob().glob())
+        f.write_str(&self.path)
     }
 }
 

@@ -1,6 +1,6 @@
-//! The example's proxy, end to end: it changes nothing of what passes.
+//! The proxy of `cache-proxy`, end to end: it changes nothing of what passes.
 
-#![cfg(all(feature = "memory", feature = "sqlite"))]
+#![cfg(feature = "memory")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,13 +8,7 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
-#![allow(unreachable_pub, reason = "the example is a crate of its own")]
 
-#[path = "../examples/support/mod.rs"]
-mod example_support;
-#[allow(dead_code, reason = "the example's own main uses all of it")]
-#[path = "../examples/caching_proxy/service.rs"]
-mod service;
 mod support;
 
 use std::net::SocketAddr;
@@ -25,11 +19,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use cache_proxy::{MARKER, Proxy};
 use client_reqwest::{Mode, Options};
-use example_support::chain;
 use futures_util::StreamExt;
 use http::{Method, StatusCode};
-use service::{MARKER, Proxy};
 use support::{Origin, response};
 use tokio::sync::Notify;
 
@@ -44,9 +37,9 @@ async fn serve(app: Router) -> SocketAddr {
 
 /// A proxy in front of that URL; its own.
 async fn proxy(upstream: &str) -> String {
-    let proxy =
-        Proxy::new(&upstream.parse().unwrap(), Options::new().mode(Mode::Shared), "memory://").await.unwrap();
-    format!("http://{}", serve(proxy.router()).await)
+    let client =
+        Proxy::client(Options::new().mode(Mode::Shared)).storage_url("memory://").build().await.unwrap();
+    format!("http://{}", serve(Proxy::new(client, &upstream.parse().unwrap()).router()).await)
 }
 
 /// A client that adds nothing and follows nothing.

@@ -32,6 +32,7 @@ pub struct ObjectStoreStorageBuilder {
     pub(crate) connect_timeout: Duration,
     pub(crate) timeout: Duration,
     pub(crate) lazy: bool,
+    pub(crate) create: bool,
 }
 
 impl Default for ObjectStoreStorageBuilder {
@@ -46,6 +47,7 @@ impl Default for ObjectStoreStorageBuilder {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             lazy: false,
+            create: true,
         }
     }
 }
@@ -141,10 +143,20 @@ impl ObjectStoreStorageBuilder {
         self
     }
 
+    /// Whether to create what is not there: the directory, the namespace's first object; `true` by default.
+    ///
+    /// With `false` only a cache that is there is opened, for whoever wants to look into it: [`build`](Self::build) asks
+    /// the store for it, [`lazy`](Self::lazy) or not, and writes nothing.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
     /// Connects, and does once what the cache relies on, in an object that it deletes.
     ///
     /// # Errors
-    /// - [`ErrorKind::Config`](cache_api::ErrorKind::Config): no store is named, a setting cannot work, or there is no such bucket.
+    /// - [`ErrorKind::Config`](cache_api::ErrorKind::Config): no store is named, a setting cannot work, there is no such bucket, or
+    ///   no cache in it where none is to be created.
     /// - [`ErrorKind::Unavailable`](cache_api::ErrorKind::Unavailable), [`ErrorKind::Timeout`](cache_api::ErrorKind::Timeout): nobody answers there.
     /// - [`ErrorKind::Denied`](cache_api::ErrorKind::Denied): the store refuses the credentials, or they lack a permission.
     /// - [`ErrorKind::Incompatible`](cache_api::ErrorKind::Incompatible): the store ignores conditional puts, or has none.
@@ -154,7 +166,9 @@ impl ObjectStoreStorageBuilder {
         let link = Arc::new(Link::open(&self)?);
         let inner = Inner::new(link, self.namespace, self.limits, self.clock_skew, self.max_entry_size);
         let inner = Arc::new(inner);
-        if !self.lazy {
+        if !self.create {
+            inner.expect_marks("connect").await?;
+        } else if !self.lazy {
             inner.ready("connect").await?.prepare_marks("connect").await?;
         }
         Ok(ObjectStoreStorage { inner })
@@ -174,6 +188,7 @@ impl fmt::Debug for ObjectStoreStorageBuilder {
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("lazy", &self.lazy)
+            .field("create", &self.create)
             .finish()
     }
 }

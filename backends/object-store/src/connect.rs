@@ -94,9 +94,12 @@ impl Link {
             }
             Target::Memory => Arc::new(InMemory::new()),
             Target::Given(store) => Arc::clone(store),
-            Target::Directory(directory) => {
-                Arc::new(Files::open(directory).map_err(|cause| failed("connect", &place, cause))?)
+            Target::Directory(directory) if !builder.create && !directory.is_dir() => {
+                return Err(config(format!("the directory of {place} is not there")));
             }
+            Target::Directory(directory) => Arc::new(
+                Files::open(directory, builder.create).map_err(|cause| failed("connect", &place, cause))?,
+            ),
             Target::Bucket(bucket) => client(bucket, builder.connect_timeout, builder.timeout)?,
         };
         let objects = Objects { store, place: place.into(), timeout: builder.timeout };

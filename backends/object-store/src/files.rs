@@ -43,9 +43,11 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Creates the directory where it is not there.
-    pub(crate) fn open(root: &std::path::Path) -> Result<Self> {
-        fs::create_dir_all(root.join(LOCK_DIRECTORY)).map_err(generic)?;
+    /// Creates the directory where it is not there, if it is to.
+    pub(crate) fn open(root: &std::path::Path, create: bool) -> Result<Self> {
+        if create {
+            fs::create_dir_all(root.join(LOCK_DIRECTORY)).map_err(generic)?;
+        }
         Ok(Self { root: fs::canonicalize(root).map_err(generic)? })
     }
 

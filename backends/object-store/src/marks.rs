@@ -6,6 +6,7 @@ use object_store::UpdateVersion;
 
 use crate::{
     codec::{Reader, Writer},
+    error::config,
     objects::Found,
     resources::{crowded, pause},
     state::WriteId,
@@ -189,6 +190,17 @@ impl Inner {
     pub(crate) async fn prepare_marks(&self, operation: &'static str) -> Result<()> {
         match self.read_marks(operation).await? {
             (None, None) => self.create_marks(None, false, operation).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// That the namespace is there: whoever opened it first has left its marks.
+    pub(crate) async fn expect_marks(&self, operation: &'static str) -> Result<()> {
+        match self.read_marks(operation).await? {
+            (None, None) => Err(config(format!(
+                "there is no cache of namespace {} in {}",
+                self.namespace, self.objects.place
+            ))),
             _ => Ok(()),
         }
     }

@@ -162,6 +162,9 @@ fn parameters(
     if let Some(lazy) = parameters.flag("lazy")? {
         builder.lazy = lazy;
     }
+    if let Some(create) = parameters.flag("create")? {
+        builder.create = create;
+    }
     let mut options = Vec::new();
     if !known.is_empty() {
         options = parameters.passed_on(known);
@@ -226,13 +229,19 @@ mod tests {
 
     #[test]
     fn parameters_are_taken_or_named() {
-        let query = "max_entry_size=2MiB&max_retention=30d&clock_skew=5s&timeout=500ms&lazy=true&namespace=n";
+        let query = "max_entry_size=2MiB&max_retention=30d&clock_skew=5s&timeout=500ms&lazy=true&create=false&namespace=n";
         for url in ["s3://b", "gs://b", "az://b", "file:///d"] {
             let builder = ObjectStoreStorageBuilder::from_url(&format!("{url}?{query}")).unwrap();
             let shown = format!("{builder:?}");
-            for part in
-                ["2097152", "2592000s", "clock_skew: 5s", "timeout: 500ms", "lazy: true", "Namespace(n)"]
-            {
+            for part in [
+                "2097152",
+                "2592000s",
+                "clock_skew: 5s",
+                "timeout: 500ms",
+                "lazy: true",
+                "create: false",
+                "Namespace(n)",
+            ] {
                 assert!(shown.contains(part), "{part} is not in {shown}");
             }
         }

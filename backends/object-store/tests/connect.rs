@@ -38,6 +38,7 @@ fn main() -> std::process::ExitCode {
         .case("probes_are_deleted", probes_are_deleted)
         .case("own_store", own_store)
         .case("directories", directories)
+        .case("nothing_is_created", nothing_is_created)
         .case("foreign_objects", foreign_objects)
         .case("namespaces_over_one_connection", namespaces_over_one_connection)
         .case("settings_that_cannot_work", settings_that_cannot_work)
@@ -251,6 +252,32 @@ async fn directories() {
 }
 
 /// What somebody else put among our objects is a miss, and stays.
+async fn nothing_is_created() {
+    let directory = tempfile::tempdir().unwrap();
+    let below = directory.path().join("below");
+    let url = format!("file://{}?create=false", below.display());
+    let refused = async |url: &str, part: &str| {
+        let error = ObjectStoreStorage::from_url(url).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+        assert!(error.to_string().contains(part), "{error}");
+    };
+    refused(&url, "is not there").await;
+    assert!(!below.exists());
+    std::fs::create_dir(&below).unwrap();
+    std::fs::write(below.join("letter.txt"), "Dear").unwrap();
+    for url in [&url, &format!("{url}&lazy=true")] {
+        refused(url, "there is no cache of namespace default").await;
+    }
+    let names: Vec<_> = std::fs::read_dir(&below).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["letter.txt"]);
+
+    let there = ObjectStoreStorage::from_url(&url.replace("create=false", "namespace=n")).await.unwrap();
+    assert!(is_stored(&put(&there, key(1), vec![1], &[], start()).await.unwrap()));
+    let seen = ObjectStoreStorage::from_url(&format!("{url}&namespace=n")).await.unwrap();
+    assert_eq!(seen.lookup(&key(1), start()).await.unwrap().variants().len(), 1);
+    refused(&url, "there is no cache of namespace default").await;
+}
+
 async fn foreign_objects() {
     let store = Arc::new(InMemory::new());
     let storage = ObjectStoreStorage::builder().store(Arc::clone(&store) as _).build().await.unwrap();

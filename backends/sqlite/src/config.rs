@@ -35,6 +35,7 @@ pub struct SqliteStorageBuilder {
     max_size: MaxSize,
     max_entry_size: Option<u64>,
     create_dir: bool,
+    create: bool,
     readers: usize,
     busy_timeout: Duration,
 }
@@ -61,6 +62,7 @@ impl Default for SqliteStorageBuilder {
             max_size: MaxSize::Default,
             max_entry_size: None,
             create_dir: true,
+            create: true,
             readers: 4,
             busy_timeout: Duration::from_secs(30),
         }
@@ -122,6 +124,14 @@ impl SqliteStorageBuilder {
         self
     }
 
+    /// Whether to create what is not there: the file with its directory, its tables, the namespace; `true` by default.
+    ///
+    /// With `false` only a cache that is there is opened, for whoever wants to look into it.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
     /// How many connections read at a time beside the one that writes; 4 by default. In memory there is one
     /// connection for all.
     pub fn readers(mut self, readers: usize) -> Self {
@@ -139,8 +149,8 @@ impl SqliteStorageBuilder {
     /// Opens the database, and lays it out where it is new.
     ///
     /// # Errors
-    /// - [`ErrorKind::Config`]: no path is set, the path is a directory or not UTF-8, the directory is not
-    ///   there (and is not to be created), or its file system takes no write-ahead log.
+    /// - [`ErrorKind::Config`]: no path is set, the path is a directory or not UTF-8, the directory, file or namespace
+    ///   is not there (and is not to be created), or its file system takes no write-ahead log.
     /// - [`ErrorKind::Denied`]: the file or its directory cannot be written.
     /// - [`ErrorKind::Incompatible`]: the file is not an SQLite database, one of another application, or one
     ///   of a newer release.
@@ -152,15 +162,17 @@ impl SqliteStorageBuilder {
                 return Err(config("no file is named: call `path` or `in_memory` on the builder".into()));
             }
             Location::Memory => (None, MEMORY_SIZE),
-            Location::File(path) => (Some(usable(path, self.create_dir)?), FILE_SIZE),
+            Location::File(path) => (Some(usable(path, self.create, self.create_dir)?), FILE_SIZE),
         };
         let max_size = match self.max_size {
             MaxSize::Default => Some(default_size),
             MaxSize::Set(max_size) => max_size,
         };
         let max_entry_size = self.max_entry_size.unwrap_or_else(|| max_size.map_or(u64::MAX, |max| max / 4));
-        let database = Database::open(path, self.readers, self.busy_timeout).await?;
-        SqliteStorage::new(Arc::new(database), self.namespace, self.limits, max_size, max_entry_size).await
+        let database = Database::open(path, self.create, self.readers, self.busy_timeout).await?;
+        let storage =
+            SqliteStorage::over(Arc::new(database), self.namespace, self.limits, max_size, max_entry_size);
+        storage.with_namespace(self.create).await
     }
 }
 
@@ -168,7 +180,7 @@ impl SqliteStorageBuilder {
 ///
 /// Absolute, since SQLite reads names such as `file:x` otherwise. A new file is its owner's alone (SQLite
 /// gives its log the same permissions): responses may hold what was meant for one user.
-fn usable(path: &Path, create_dir: bool) -> Result<PathBuf> {
+fn usable(path: &Path, create: bool, create_dir: bool) -> Result<PathBuf> {
     let shown = path.display();
     if path.to_str().is_none_or(|path| path.contains('\0')) {
         return Err(config(format!("{shown}: SQLite takes only paths of UTF-8 without NUL")));
@@ -180,6 +192,9 @@ fn usable(path: &Path, create_dir: bool) -> Result<PathBuf> {
             path.join("http-cache.sqlite").display()
         )));
     }
+    if !create && !absolute.exists() {
+        return Err(config(format!("{shown} is not there")));
+    }
     if let Some(directory) = absolute.parent().filter(|directory| !directory.exists()) {
         if !create_dir {
             return Err(config(format!(
@@ -190,7 +205,7 @@ fn usable(path: &Path, create_dir: bool) -> Result<PathBuf> {
         create_directory(directory).map_err(|cause| cannot_use(directory, cause))?;
     }
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true).create(create).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(&absolute).map_err(|cause| cannot_use(path, cause))?;

@@ -35,6 +35,8 @@ pub(crate) struct Database {
     pub(crate) path: Option<PathBuf>,
     pub(crate) options: SqliteConnectOptions,
     pub(crate) patience: Duration,
+    /// Whether an empty file is laid out.
+    pub(crate) create: bool,
     writer: Mutex<Slot>,
     idle: std::sync::Mutex<Vec<SqliteConnection>>,
     readers: Semaphore,
@@ -49,8 +51,13 @@ struct Slot {
 }
 
 impl Database {
-    /// Opens a file, or a database in memory, and lays it out where it is empty.
-    pub(crate) async fn open(path: Option<PathBuf>, readers: usize, patience: Duration) -> Result<Self> {
+    /// Opens a file, or a database in memory, and lays it out where it is empty and `create` says so.
+    pub(crate) async fn open(
+        path: Option<PathBuf>,
+        create: bool,
+        readers: usize,
+        patience: Duration,
+    ) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .foreign_keys(false)
             .busy_timeout(SLICE)
@@ -67,6 +74,7 @@ impl Database {
             path,
             options,
             patience,
+            create,
             writer: Mutex::default(),
             idle: std::sync::Mutex::default(),
             readers: Semaphore::new(readers.max(1)),

@@ -25,7 +25,10 @@ impl Database {
 
     async fn try_first_connection(&self) -> Result<(SqliteConnection, Identity), sqlx::Error> {
         let mut connection = self.options.connect().await?;
-        let identity = schema::prepare(&mut connection).await?;
+        let identity = match self.create {
+            true => schema::prepare(&mut connection).await?,
+            false => schema::identify(&mut connection).await?,
+        };
         Ok((connection, identity))
     }
 
@@ -44,6 +47,10 @@ impl Database {
 
     fn not_ours(&self, identity: Identity) -> Error {
         let name = self.name();
+        if identity == Identity::Empty {
+            return error(ErrorKind::Config, "open")
+                .with_message(format!("{name} is empty: there is no cache in it"));
+        }
         error(ErrorKind::Incompatible, "open").with_message(match identity {
             Identity::Newer(version) => format!(
                 "{name} has the layout {version} of a newer release, this one knows {}: update this program, or give it another file",

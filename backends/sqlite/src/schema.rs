@@ -43,7 +43,7 @@ const IDENTITY: &str = "
 SELECT (SELECT count(*) FROM sqlite_schema), (SELECT application_id FROM pragma_application_id),
     (SELECT user_version FROM pragma_user_version)";
 
-async fn identify(connection: &mut SqliteConnection) -> Result<Identity, sqlx::Error> {
+pub(crate) async fn identify(connection: &mut SqliteConnection) -> Result<Identity, sqlx::Error> {
     let row = sqlx::query(IDENTITY).persistent(false).fetch_one(connection).await?;
     let number = |column| get::<i64>(&row, column).unwrap_or(0);
     Ok(match (number(0), number(1), number(2)) {

@@ -7,15 +7,16 @@ use std::{
 
 use async_trait::async_trait;
 use cache_api::{
-    Abilities, Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, Frame, Generation,
-    INLINE_TOTAL, InlineBody, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage, StoredBody, Ticket,
-    Variant, Version,
+    Abilities, Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Epoch, ErrorKind, Frame,
+    Generation, INLINE_TOTAL, InlineBody, Limits, MAX_VARIANTS, Namespace, Resource, Result, Storage,
+    StoredBody, Ticket, Variant, Version,
 };
 use sqlx::{query, sqlite::SqliteRow};
 
 use crate::{
     SqliteStorageBuilder, bodies, commit,
     connections::Database,
+    error::error,
     row::{
         self, HEAD_MAX, INLINE_ENCODED_MAX, Query, duration_nanos, get, nanos, signed, total, transaction,
     },
@@ -61,25 +62,36 @@ impl SqliteStorage {
     /// When the database cannot be written.
     pub async fn in_namespace(&self, namespace: Namespace) -> Result<Self> {
         let Inner { database, limits, max_size, max_entry_size, .. } = &*self.inner;
-        Self::new(Arc::clone(database), namespace, *limits, *max_size, *max_entry_size).await
+        let database = Arc::clone(database);
+        Self::over(database, namespace, *limits, *max_size, *max_entry_size).with_namespace(true).await
     }
 
-    pub(crate) async fn new(
+    pub(crate) fn over(
         database: Arc<Database>,
         namespace: Namespace,
         limits: Limits,
         max_size: Option<u64>,
         max_entry_size: u64,
-    ) -> Result<Self> {
+    ) -> Self {
         let writes = AtomicU32::new(0);
         let inner = Inner { database, namespace, limits, max_size, max_entry_size, writes };
-        let known = inner.database.read("open", || inner.sql(NAMESPACE)).await?;
-        if known.is_empty() {
-            let mut write = inner.database.begin("open").await?;
-            write.execute(inner.sql(NEW_NAMESPACE)).await?;
-            write.commit().await?;
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Itself, once the database knows the namespace.
+    pub(crate) async fn with_namespace(self, create: bool) -> Result<Self> {
+        let Inner { database, namespace, .. } = &*self.inner;
+        if !database.read("open", || self.inner.sql(NAMESPACE)).await?.is_empty() {
+            return Ok(self);
         }
-        Ok(Self { inner: Arc::new(inner) })
+        if !create {
+            let message = format!("{} has no namespace {namespace}", database.name());
+            return Err(error(ErrorKind::Config, "open").with_message(message));
+        }
+        let mut write = database.begin("open").await?;
+        write.execute(self.inner.sql(NEW_NAMESPACE)).await?;
+        write.commit().await?;
+        Ok(self)
     }
 }
 

@@ -44,6 +44,9 @@ pub(crate) fn builder(url: &str) -> Result<SqliteStorageBuilder> {
     if let Some(create) = parameters.flag("create_dir")? {
         builder = builder.create_dir(create);
     }
+    if let Some(create) = parameters.flag("create")? {
+        builder = builder.create(create);
+    }
     parameters.finish()?;
     Ok(builder)
 }
@@ -81,9 +84,10 @@ mod tests {
         let builder_of = |query: &str| builder(&format!("sqlite://x.sqlite?{query}"));
         let shown = format!(
             "{:?}",
-            builder_of("namespace=a-b&max_size=2MiB&max_retention=30d&create_dir=false").unwrap()
+            builder_of("namespace=a-b&max_size=2MiB&max_retention=30d&create_dir=false&create=false")
+                .unwrap()
         );
-        for part in ["a-b", "2097152", "max_retention: 2592000s", "create_dir: false"] {
+        for part in ["a-b", "2097152", "max_retention: 2592000s", "create_dir: false", "create: false"] {
             assert!(shown.contains(part), "{shown}");
         }
         let shown = format!("{:?}", builder_of("max_size=none").unwrap());
@@ -91,7 +95,7 @@ mod tests {
         for (query, part) in [
             (
                 "max-size=1",
-                "\"max-size\"; known are namespace, max_size, max_entry_size, max_retention, create_dir",
+                "\"max-size\"; known are namespace, max_size, max_entry_size, max_retention, create_dir, create",
             ),
             ("max_size=1GB", "max_size is no size"),
             ("max_entry_size=none", "max_entry_size is no size"),

@@ -183,6 +183,35 @@ async fn an_empty_file_is_laid_out() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_created_only_if_it_is_to_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("below/cache.sqlite");
+    let url = format!("sqlite://{}", path.display());
+    let refused = async |parameters: &str| match SqliteStorage::from_url(&format!("{url}?{parameters}")).await
+    {
+        Ok(storage) => panic!("{storage} opened"),
+        Err(error) => (error.kind(), error.to_string()),
+    };
+    let (kind, message) = refused("create=false").await;
+    assert_eq!(kind, ErrorKind::Config);
+    assert!(message.ends_with("below/cache.sqlite is not there"), "{message}");
+    assert!(!directory.path().join("below").exists(), "a directory was created");
+
+    fs::create_dir(directory.path().join("below")).unwrap();
+    fs::write(&path, "").unwrap();
+    let (kind, message) = refused("create=false").await;
+    assert_eq!(kind, ErrorKind::Config);
+    assert!(message.contains("is empty: there is no cache in it"), "{message}");
+    assert_eq!(fs::read(&path).unwrap(), b"", "the file was laid out");
+
+    SqliteStorage::from_url(&format!("{url}?namespace=here")).await.unwrap().close().await.unwrap();
+    SqliteStorage::from_url(&format!("{url}?namespace=here&create=false")).await.unwrap();
+    let (kind, message) = refused("namespace=there&create=false").await;
+    assert_eq!(kind, ErrorKind::Config);
+    assert!(message.contains("has no namespace there"), "{message}");
+}
+
+#[tokio::test]
 async fn a_closed_storage_says_so() {
     let storage = SqliteStorage::builder().in_memory().build().await.unwrap();
     storage.close().await.unwrap();

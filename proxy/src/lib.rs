@@ -1,4 +1,4 @@
-//! The proxy itself. It changes nothing of what passes: that is the cache's business.
+#![doc = include_str!("../README.md")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,13 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use client_reqwest::cache_api::DefaultKey;
 use client_reqwest::redirect::Policy;
-use client_reqwest::{CachedClient, Options};
+use client_reqwest::{CachedClient, CachedClientBuilder, Options};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use http_body::Body as _;
 use reqwest::Url;
 
-use super::chain;
-
-/// On answers of the proxy's own.
-pub(crate) const MARKER: HeaderName = HeaderName::from_static("caching-proxy-error");
+/// The field that answers of the proxy's own have: a request that names no path (400), an origin that does not answer (502).
+pub const MARKER: HeaderName = HeaderName::from_static("caching-proxy-error");
 
 /// Fields of one connection. Those that `Connection` names are left to the cache.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -31,18 +29,21 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
-#[derive(Clone)]
-pub(crate) struct Proxy {
+/// A reverse proxy in front of one origin.
+///
+/// It is cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Proxy {
     client: CachedClient,
     /// Scheme, authority and leading path of the origin, without a final slash.
     upstream: String,
 }
 
 impl Proxy {
-    pub(crate) async fn new(upstream: &Url, options: Options, storage: &str) -> client_reqwest::Result<Self> {
-        let client = CachedClient::builder()
+    /// What makes a client that changes nothing of what passes. Storage and all else are still to be chosen.
+    pub fn client(options: Options) -> CachedClientBuilder {
+        CachedClient::builder()
             .options(options)
-            .storage_url(storage)
             // A private proxy has one user, and a shared one goes by what the origin says: no field counts but those
             // that `Vary` names.
             .key_fn(Arc::new(DefaultKey::new()))
@@ -54,24 +55,20 @@ impl Proxy {
             // Shorter than origins keep idle connections, so that none is used as it closes.
             .wire(|wire| wire.no_proxy().pool_idle_timeout(Duration::from_secs(3)))
             .connect_timeout(Duration::from_secs(10))
-            .build()
-            .await?;
+    }
+
+    /// In front of that origin, whose path is put before each request's; its query and fragment do not count.
+    #[must_use]
+    pub fn new(client: CachedClient, upstream: &Url) -> Self {
         let mut upstream = upstream.clone();
         upstream.set_query(None);
         upstream.set_fragment(None);
-        Ok(Self { client, upstream: upstream.as_str().trim_end_matches('/').to_owned() })
+        Self { client, upstream: upstream.as_str().trim_end_matches('/').to_owned() }
     }
 
-    pub(crate) fn router(&self) -> Router {
+    /// The service: every path and every method.
+    pub fn router(&self) -> Router {
         Router::new().fallback(pass).with_state(self.clone())
-    }
-
-    pub(crate) fn storage(&self) -> String {
-        self.client.storage().map(ToString::to_string).unwrap_or_default()
-    }
-
-    pub(crate) async fn close(&self) {
-        self.client.close().await;
     }
 
     fn target(&self, uri: &Uri) -> Option<Url> {
@@ -99,7 +96,7 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
             drop_hop_by_hop(response.headers_mut());
             response
         }
-        Err(error) => refusal(StatusCode::BAD_GATEWAY, chain(&error)),
+        Err(error) => refusal(StatusCode::BAD_GATEWAY, format!("{:#}", anyhow::Error::new(error))),
     }
 }
 

@@ -1,0 +1,77 @@
+//! Copying from one storage into another.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test panics where it fails"
+)]
+
+mod support;
+
+use std::process::Stdio;
+
+use support::{cachectl, command, fill, json, listed, origin, storages, succeeds};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_whole_and_run_again_copies_nothing() {
+    for (_from, source) in storages() {
+        let origin = origin().await;
+        fill(&source, &origin, &["/a", "/big", "/expired", "/tagged"]).await;
+        for (_to, target) in storages() {
+            let dry = cachectl(&["copy", &source, &target, "--dry-run"]);
+            assert_eq!(dry.code, Some(3), "a dry run creates no target: {dry:?}");
+
+            let said = succeeds(&["copy", &source, &target, "--tag", "news"]);
+            assert!(said.starts_with("1 entry copied, "), "{said}");
+            let would = &json(&["copy", &source, &target, "--dry-run", "--json"])[0];
+            assert_eq!((&would["done"], &would["passed_over"]), (&3.into(), &1.into()));
+            assert_eq!(listed(&target, &[]), ["/tagged"]);
+
+            let copied = &json(&["copy", &source, &target, "--json"])[0];
+            assert_eq!((&copied["done"], &copied["passed_over"]), (&3.into(), &1.into()));
+            assert_eq!(json(&["copy", &source, &target, "--json"])[0]["passed_over"], 4);
+            assert_eq!(listed(&target, &[]), listed(&source, &[]));
+            let body = command(&["-s", &target, "get", &format!("{origin}/big")]).output().unwrap().stdout;
+            assert!(body == support::big());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_into_another_namespace_tells_what_stays_behind() {
+    let (_directory, source) = storages().remove(0);
+    fill(&source, &origin().await, &["/a", "/vary"]).await;
+    let target = format!("{source}?namespace=other");
+    let ran = cachectl(&["copy", &source, &target]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.contains("1 entry copied") && ran.stdout.contains("1 stayed behind"), "{ran:?}");
+    assert_eq!(listed(&target, &[]), ["/a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_killed_is_run_again() {
+    let paths: Vec<_> = (0..40).map(|number| format!("/big/{number}")).collect();
+    let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+    let (_from, source) = storages().remove(0);
+    let (_to, target) = storages().pop().unwrap();
+    fill(&source, &origin().await, &paths).await;
+    let mut child =
+        command(&["copy", &source, &target, "--at-once", "2"]).stdout(Stdio::null()).spawn().unwrap();
+    // Killed as soon as anything is there; the rest holds however far it was.
+    while child.try_wait().unwrap().is_none() && cachectl(&["-s", &target, "ls", "--json"]).stdout.is_empty()
+    {
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+    let there = listed(&target, &[]).len();
+    assert_eq!(cachectl(&["-s", &target, "verify"]).code, Some(0), "half an entry is never seen");
+
+    let copied = &json(&["copy", &source, &target, "--json"])[0];
+    assert_eq!(
+        (copied["done"].as_u64().unwrap() + there as u64, &copied["passed_over"]),
+        (40, &there.into())
+    );
+    assert_eq!(listed(&target, &[]), listed(&source, &[]));
+    assert_eq!(cachectl(&["-s", &target, "verify"]).code, Some(0));
+}
