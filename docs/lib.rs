@@ -12,6 +12,15 @@ macro_rules! pages {
 #[cfg(doctest)]
 pages! {
     workspace: "../README.md",
+    concepts: "src/concepts.md",
+    backends: "src/backends.md",
+    replicas: "src/replicas.md",
+    keys: "src/keys.md",
+    requests: "src/requests.md",
+    storage: "src/storage.md",
+    operating: "src/operating/README.md",
+    security: "src/security.md",
+    troubleshooting: "src/troubleshooting.md",
     ttl_mode: "src/migration/ttl-mode.md",
     requests_cache: "src/migration/requests-cache.md",
     aiohttp_client_cache: "src/migration/aiohttp-client-cache.md",

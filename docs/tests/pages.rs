@@ -10,7 +10,11 @@ fn each_page_with_rust_is_compiled() {
     for page in pages() {
         let name = name_of(&page.path);
         let listed = LIB.contains(&format!("\"{name}\""));
-        assert_eq!(listed, page.has_rust(), "{name}: lib.rs compiles the pages that have Rust, and no others");
+        assert_eq!(
+            listed,
+            page.has_rust(),
+            "{name}: lib.rs compiles the pages that have Rust, and no others"
+        );
     }
 }
 
@@ -30,8 +34,10 @@ fn each_link_leads_somewhere() {
     for page in pages() {
         for link in page.links() {
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
-            let target = if file.is_empty() { page.path.clone() } else { page.path.with_file_name("").join(file) };
-            let is_there = target.exists() && (anchor.is_empty() || anchors(&read(&target)).contains(&anchor.to_owned()));
+            let target =
+                if file.is_empty() { page.path.clone() } else { page.path.with_file_name("").join(file) };
+            let is_there = target.exists()
+                && (anchor.is_empty() || anchors(&read(&target)).contains(&anchor.to_owned()));
             if !is_there {
                 dead.push(format!("{}: {link}", name_of(&page.path)));
             }
@@ -45,7 +51,9 @@ fn each_link_leads_somewhere() {
 fn each_mapping_is_in_an_example() {
     let mut missing = Vec::new();
     let mut mappings = 0;
-    for page in pages().iter().filter(|page| page.path.parent().is_some_and(|folder| folder.ends_with("migration"))) {
+    for page in
+        pages().iter().filter(|page| page.path.parent().is_some_and(|folder| folder.ends_with("migration")))
+    {
         let code = squeezed(&page.rust());
         for row in page.mappings() {
             mappings += 1;
@@ -155,9 +163,12 @@ fn name_of(path: &Path) -> String {
 
 /// As forges make them of headings.
 fn anchors(text: &str) -> Vec<String> {
-    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let headings =
+        text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
-    headings.map(|line| line.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+    headings
+        .map(|line| line.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-"))
+        .collect()
 }
 
 fn in_backticks(text: &str) -> Vec<String> {
