@@ -61,7 +61,8 @@ pub(crate) async fn run(url: &str) -> Result<[Source; 2]> {
     let origin = Router::new().route("/", get(|| async { ([(CACHE_CONTROL, "max-age=60")], "hello") }));
     tokio::spawn(async move { axum::serve(listener, origin).await });
 
-    let client = CachedClient::builder().storage_url(url).wire(|wire| wire.no_proxy()).build().await?;
+    let client =
+        CachedClient::builder().storage_url(url).wire(reqwest::ClientBuilder::no_proxy).build().await?;
     let mut sources = [Source::Nowhere; 2];
     for source in &mut sources {
         let response = client.get(&page).send().await?;

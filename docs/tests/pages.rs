@@ -1,5 +1,7 @@
 //! The pages of the guide against each other and against the workspace: examples, links, tables of migration.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
