@@ -24,6 +24,7 @@ HOUSE = {
     "cache-tower": ["cache-api", "cache-engine"],
     "cache-admin": ["cache-api", "cache-engine"],
     "cache-conformance": ["cache-api", "cache-engine"],
+    "cache-docs": [],
     "client-reqwest": ["cache-admin", "cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
     "cache-proxy": ["client-reqwest"],
     "cachectl": ["cache-admin", "cache-api", "cache-engine", "cache-proxy", "client-reqwest"],

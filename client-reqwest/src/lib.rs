@@ -80,8 +80,3 @@ pub use cache_backend_sqlite::{SqliteStorage, SqliteStorageBuilder};
 #[cfg(feature = "tiered")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tiered")))]
 pub use cache_backend_tiered::{Counters as TieredCounters, TieredStorage, TieredStorageBuilder};
-
-/// The examples of the workspace's README, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct WorkspaceReadme;

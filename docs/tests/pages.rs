@@ -1,0 +1,182 @@
+//! The pages of the guide against each other and against the workspace: examples, links, tables of migration.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+const LIB: &str = include_str!("../lib.rs");
+
+#[test]
+fn each_page_with_rust_is_compiled() {
+    for page in pages() {
+        let name = name_of(&page.path);
+        let listed = LIB.contains(&format!("\"{name}\""));
+        assert_eq!(
+            listed,
+            page.has_rust(),
+            "{name}: lib.rs compiles the pages that have Rust, and no others"
+        );
+    }
+}
+
+#[test]
+fn each_page_is_in_the_summary() {
+    let summary = read(&src().join("SUMMARY.md"));
+    for page in pages() {
+        let name = name_of(&page.path);
+        let linked = format!("({})", name.trim_start_matches("src/"));
+        assert!(name == "src/SUMMARY.md" || summary.contains(&linked), "{name} is not in the summary");
+    }
+}
+
+#[test]
+fn each_link_leads_somewhere() {
+    let mut dead = Vec::new();
+    for page in pages() {
+        for link in page.links() {
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target =
+                if file.is_empty() { page.path.clone() } else { page.path.with_file_name("").join(file) };
+            let is_there = target.exists()
+                && (anchor.is_empty() || anchors(&read(&target)).contains(&anchor.to_owned()));
+            if !is_there {
+                dead.push(format!("{}: {link}", name_of(&page.path)));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "dead links:\n{}", dead.join("\n"));
+}
+
+/// What stands in the column *here* of a page about migration is in an example of that page, and so compiles.
+#[test]
+fn each_mapping_is_in_an_example() {
+    let mut missing = Vec::new();
+    let mut mappings = 0;
+    for page in
+        pages().iter().filter(|page| page.path.parent().is_some_and(|folder| folder.ends_with("migration")))
+    {
+        let code = squeezed(&page.rust());
+        for row in page.mappings() {
+            mappings += 1;
+            let is_there = |text: &str| text.split('…').all(|part| code.contains(&squeezed(part)));
+            for text in in_backticks(&row).into_iter().filter(|text| !is_there(text)) {
+                missing.push(format!("{}: `{text}`", name_of(&page.path)));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "in no example of its page:\n{}", missing.join("\n"));
+    assert!(mappings > 100, "{mappings} mappings: were the tables found?");
+}
+
+struct Page {
+    path: PathBuf,
+    text: String,
+}
+
+impl Page {
+    fn has_rust(&self) -> bool {
+        self.text.lines().any(|line| line.starts_with("```rust"))
+    }
+
+    /// The page's lines, each with whether it is within a block of code, and of which language.
+    fn lines(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let mut block = None;
+        self.text.lines().map(move |line| {
+            let within = block;
+            if let Some(language) = line.strip_prefix("```") {
+                block = if block.is_some() { None } else { Some(language) };
+                return (line, Some("```"));
+            }
+            (line, within)
+        })
+    }
+
+    fn rust(&self) -> String {
+        let code = self.lines().filter(|(_, block)| block.is_some_and(|block| block.starts_with("rust")));
+        code.map(|(line, _)| line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The second cells of tables with the head `| LIBRARY | here | difference |`.
+    fn mappings(&self) -> Vec<String> {
+        let mut in_table = false;
+        let mut cells = Vec::new();
+        for (line, block) in self.lines() {
+            let row = line.replace("\\|", "\u{1}");
+            let row: Vec<_> = row.split('|').map(str::trim).collect();
+            match row.as_slice() {
+                ["", _, "here", "difference", ""] if block.is_none() => in_table = true,
+                ["", first, here, ..] if in_table => {
+                    if !first.starts_with("---") {
+                        cells.push(here.replace('\u{1}', "|"));
+                    }
+                }
+                _ => in_table = false,
+            }
+        }
+        cells
+    }
+
+    /// The targets of links that are no addresses of the web.
+    fn links(&self) -> Vec<String> {
+        let prose = self.lines().filter(|(_, block)| block.is_none()).map(|(line, _)| line);
+        let mut links = Vec::new();
+        for line in prose {
+            for rest in line.split("](").skip(1) {
+                links.extend(rest.split_once(')').map(|(link, _)| link.to_owned()));
+            }
+        }
+        links.retain(|link| !link.contains("://"));
+        links
+    }
+}
+
+fn pages() -> Vec<Page> {
+    let mut pages = Vec::new();
+    let mut folders = vec![src()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of pages") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(Page { text: read(&path), path });
+            }
+        }
+    }
+    assert!(!pages.is_empty());
+    pages
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// `src/page.md`, with slashes on every system.
+fn name_of(path: &Path) -> String {
+    let relative = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("a page of this crate");
+    let parts = relative.components().map(Component::as_os_str);
+    parts.map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// As forges make them of headings.
+fn anchors(text: &str) -> Vec<String> {
+    let headings =
+        text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
+    headings
+        .map(|line| line.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+fn in_backticks(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect()
+}
