@@ -46,7 +46,8 @@ fn offline_serves_what_is_there_and_asks_nothing() {
         let decided = decide(options, &request, &[stored(response)], now);
         assert_eq!(decided, expected, "{} {response} at {now}", request.method);
     }
-    let changes: &[(fn(&mut Controls), &str)] = &[
+    type Change = fn(&mut Controls);
+    let changes: &[(Change, &str)] = &[
         (|c| c.reload = true, "Serve 0 Full Offline"),
         (|c| c.revalidate = true, "Serve 0 Full Offline"),
         (|c| c.no_store = true, "Serve 0 Full Offline"),
