@@ -7,6 +7,7 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
+use cache_tower::cache_engine::stats::Outcome;
 use cache_tower::{CacheLayer, Controls, InvalidSetting, Mode, Options, Rule, Rules, Source, Tags, Tenant};
 use http::{HeaderValue, Method, StatusCode, header};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -58,6 +59,11 @@ async fn a_miss_a_hit_and_a_validation() {
         (Source::Revalidated, StatusCode::OK, "whole")
     );
     assert_eq!(origin.asked(), 2);
+    let counts = cache.stats().requests;
+    assert_eq!(
+        [Outcome::Miss, Outcome::Hit, Outcome::Revalidated].map(|outcome| counts.get(outcome)),
+        [1, 3, 1]
+    );
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod support;
 
 use std::time::Duration;
 
+use client_reqwest::cache_engine::stats::{Outcome, Purpose};
 use client_reqwest::{CachedClient, Controls, Fallback, Forward, Reason, ResponseExt, Source};
 use futures_util::TryStreamExt;
 use http::{HeaderValue, StatusCode, Version};
@@ -38,6 +39,9 @@ async fn a_hit_is_a_response_like_any_other() {
     assert_eq!(hit.headers()["content-type"], "application/json");
     assert_eq!(hit.content_length(), Some(5));
     assert_eq!(hit.remote_addr(), None);
+    let stats = client.stats().unwrap();
+    assert_eq!((stats.requests.get(Outcome::Miss), stats.requests.get(Outcome::Hit)), (1, 1));
+    assert_eq!((stats.origin_requests.of(Purpose::Fetch), stats.origin_requests.total()), (1, 1));
     let info = hit.cache_info().unwrap().clone();
     assert!(info.is_hit() && info.key.is_some() && info.variant.is_some() && info.created.is_some());
     assert_eq!((info.source, info.reasons.first()), (Source::Store, Reason::Fresh));

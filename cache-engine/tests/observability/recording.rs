@@ -26,7 +26,7 @@ use tracing::{
 };
 use tracing_subscriber::{
     layer::{Context, Layer, SubscriberExt},
-    registry::LookupSpan,
+    registry::{LookupSpan, Scope},
 };
 
 /// Fields with what they hold.
@@ -183,7 +183,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
         }
         let mut fields = Fields::new();
         event.record(&mut Reader(&mut fields));
-        let scope = context.event_scope(event).into_iter().flat_map(|scope| scope.from_root());
+        let scope = context.event_scope(event).into_iter().flat_map(Scope::from_root);
         let within = scope.map(|span| span.name()).collect();
         let level = metadata.level().to_string().to_lowercase();
         let message = fields.remove("message").unwrap();
