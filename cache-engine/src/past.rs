@@ -104,13 +104,7 @@ impl<N: Network> Inner<N> {
     }
 
     /// Removes what is stored of a URL (RFC 9111 §4.4), under the request's credentials and under none.
-    pub(crate) async fn invalidate(
-        &self,
-        sets: &Sets,
-        store: &Store,
-        request: &Request<N::Body>,
-        url: &Url,
-    ) {
+    pub(crate) async fn invalidate(&self, sets: &Sets, store: &Store, request: &Request<N::Body>, url: &Url) {
         let mut public = request.headers.clone();
         for name in [header::AUTHORIZATION, header::COOKIE] {
             public.remove(name);
@@ -119,7 +113,9 @@ impl<N: Network> Inner<N> {
         for headers in [&request.headers, &public] {
             let mut keyed = KeyRequest::new(&Method::GET, url, headers, store.storage.namespace());
             keyed.tenant = request.tenant.as_deref();
-            let Some(key) = self.ask_key(sets, &keyed).await.filter(|key| done != Some(*key)) else { continue };
+            let Some(key) = self.ask_key(sets, &keyed).await.filter(|key| done != Some(*key)) else {
+                continue;
+            };
             done = Some(key);
             // A failure is reported where it happens; the answer to the unsafe request is the caller's all the same.
             let _ = store.remove(&key, None).await;

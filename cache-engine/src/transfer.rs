@@ -150,11 +150,7 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
     async fn take_in(&mut self, bytes: Bytes) {
         if self.scan.as_mut().is_some_and(|scan| scan.finds(&bytes)) {
             self.scan = None;
-            self.let_go(
-                Landing::Uncacheable,
-                NotStored::Secret,
-                "the body repeats what is redacted",
-            );
+            self.let_go(Landing::Uncacheable, NotStored::Secret, "the body repeats what is redacted");
         }
         let Some(sink) = &mut self.sink else { return };
         match sink.write(bytes).await {

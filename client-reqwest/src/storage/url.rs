@@ -82,7 +82,8 @@ pub async fn storage_from_url(url: &str) -> Result<Arc<dyn Storage>, Error> {
         Some(memory) => Some(settings(&memory)?),
         None => None,
     };
-    let opened = opened(feature, &format!("{scheme}:{rest}"), &rest).await.ok_or_else(|| {
+    // In a box: it is as deep as all that the drivers await, and a caller's future would be, too.
+    let opened = Box::pin(opened(feature, &format!("{scheme}:{rest}"), &rest)).await.ok_or_else(|| {
         Error::builder(format!(
             "storage URLs of scheme `{scheme}` need the Cargo feature `{feature}` of `client-reqwest`, which is off"
         ))
