@@ -19,11 +19,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use cache_api::CacheKey;
-use cache_engine::{Answer, Answered, Body};
+use cache_api::{CacheKey, Error, ErrorKind, Head, Place, Serializer};
+use cache_engine::{Answer, Answered, Body, Source};
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
-use support::{Bench, Got, Origin, OriginError, Reply, chunked, get, pattern, settle};
+use support::{Bench, Got, Origin, OriginError, Reply, chunked, get, memory, pattern, settle};
 use tokio::sync::{Semaphore, mpsc};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
@@ -77,6 +77,54 @@ async fn bodies_of_all_sizes_come_back_as_they_were() {
                 assert!(bench.get().await.body == whole, "{len} {with_length}");
             }
             assert_eq!(bench.origin.requests(), 1, "{len} {with_length}");
+        }
+    }
+}
+
+/// A serializer that can do nothing.
+#[derive(Debug)]
+struct Useless;
+
+fn refused<T>() -> cache_api::Result<T> {
+    Err(Error::new(ErrorKind::Other, "use"))
+}
+
+#[async_trait::async_trait]
+impl Serializer for Useless {
+    async fn encode_head(&self, _: &Place, _: &Head) -> cache_api::Result<Bytes> {
+        refused()
+    }
+
+    async fn decode_head(&self, _: &Place, _: Bytes) -> cache_api::Result<Head> {
+        refused()
+    }
+
+    async fn encode_frame(&self, _: &Place, _: Bytes) -> cache_api::Result<Bytes> {
+        refused()
+    }
+
+    async fn decode_frame(&self, _: &Place, _: Bytes) -> cache_api::Result<Bytes> {
+        refused()
+    }
+}
+
+/// What is in memory is there as it is: a hit costs no decoding, however large it is.
+#[tokio::test]
+async fn in_memory_nothing_is_encoded_or_decoded() {
+    for len in [1024, 64 * 1024, 1024 * 1024] {
+        let whole = pattern(len);
+        let origin = Origin::new({
+            let whole = whole.clone();
+            move |_, _| {
+                let reply = Reply::new(200, &[FRESH], whole.clone());
+                async { Ok(reply) }
+            }
+        });
+        let bench = Bench::with(origin, memory(), |builder| builder.serializer(Arc::new(Useless)));
+        for source in [Source::Origin, Source::Store, Source::Store] {
+            let got = bench.get().await;
+            assert_eq!(got.info.source, source, "{len} bytes");
+            assert!(got.body == whole, "{len} bytes");
         }
     }
 }

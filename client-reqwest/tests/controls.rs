@@ -32,7 +32,7 @@ async fn nothing_that_steers_the_cache_reaches_the_wire() {
     let origin = Origin::with(|_| response(200, &[("etag", "\"1\"")], "ok")).await;
     let client = builder().build().await.unwrap();
     type Change = fn(RequestBuilder) -> RequestBuilder;
-    let ways: [(&str, Change); 14] = [
+    let ways: [(&str, Change); 16] = [
         ("plain", |request| request),
         ("expiry", |request| request.expiry(Expiry::after_secs(60))),
         ("expiry at", |request| request.expiry(std::time::SystemTime::UNIX_EPOCH)),
@@ -44,6 +44,8 @@ async fn nothing_that_steers_the_cache_reaches_the_wire() {
         ("stale_ok", RequestBuilder::stale_ok),
         ("stale_if_error", |request| request.stale_if_error(std::time::Duration::from_secs(60))),
         ("no_store", RequestBuilder::no_store),
+        ("read_only", RequestBuilder::read_only),
+        ("revalidate", RequestBuilder::revalidate),
         ("reload", RequestBuilder::reload),
         ("bypass", RequestBuilder::bypass),
         ("built", |request| request.expiry(Expiry::Never).cache_key("steering too").tag("steering")),

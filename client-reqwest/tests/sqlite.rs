@@ -14,7 +14,10 @@ mod support;
 use std::error::Error as _;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 
+use cache_api::{CborSerializer, Serializer};
+use cache_serializers::{Encrypted, Key, Keyring, Signed};
 use client_reqwest::{
     CachedClient, CachedClientBuilder, ResponseExt, Source, SqliteStorage, storage_from_url,
 };
@@ -42,6 +45,30 @@ async fn what_one_run_stored_the_next_one_finds() {
         assert_eq!(hit.text().await.unwrap(), "kept");
     }
     assert_eq!(origin.seen().len(), 1);
+}
+
+/// A key that was changed, or another wrapper: what lies there is fetched anew, and nobody is told an error.
+#[tokio::test]
+async fn what_was_stored_under_another_key_is_a_miss() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("http.sqlite");
+    let origin = Origin::with(|_| response(200, &[FRESH], "kept")).await;
+    let keyring = |byte: u8| Keyring::new(1, Key::from_bytes(&[byte; 32]));
+    let serializers: [Arc<dyn Serializer>; 4] = [
+        Arc::new(Signed::new(CborSerializer::new(), &keyring(1))),
+        Arc::new(Signed::new(CborSerializer::new(), &keyring(2))),
+        Arc::new(Encrypted::new(CborSerializer::new(), &keyring(2))),
+        Arc::new(Encrypted::new(CborSerializer::new(), &keyring(3))),
+    ];
+    for (nth, serializer) in serializers.into_iter().enumerate() {
+        let client = over(&file).serializer(serializer).build().await.unwrap();
+        for expected in [Source::Origin, Source::Store] {
+            let answer = client.get(origin.url("/")).send().await.unwrap();
+            assert_eq!(source(&answer), expected, "serializer {nth}");
+            assert_eq!(answer.text().await.unwrap(), "kept");
+        }
+        client.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -105,6 +105,18 @@ async fn a_full_hot_cache_admits_new_entries() {
     assert_eq!(kept, 500, "least recently used goes, not newest");
 }
 
+/// A size in bytes, with room for thousands: not a count of entries.
+#[tokio::test]
+async fn by_default_thousands_of_entries_are_kept() {
+    let storage = MemoryStorage::new();
+    for n in 0..10_000 {
+        put_inline(&storage, n, 2048).await;
+    }
+    for n in 0..10_000 {
+        assert!(is_stored(&storage, n).await, "{n} is gone");
+    }
+}
+
 #[tokio::test]
 async fn the_capacity_holds_for_large_bodies_too() {
     let storage = MemoryStorage::builder().max_capacity(64 * MIB as u64).build().unwrap();
