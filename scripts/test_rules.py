@@ -107,6 +107,31 @@ class WorkspaceRules(unittest.TestCase):
         for line in ["use crate::policy::Age;", "use super::Age;", "// as SystemTime::now() would", "now: SystemTime"]:
             self.assertEqual(list(workspace_rules.policy_sees("x.rs", line)), [], line)
 
+    def test_a_link_that_leads_nowhere_fails(self):
+        text = "[a](a.md#x), [here](#x), [web](https://example.com/b.md), [b](b.md)"
+        faults = list(workspace_rules.links("README.md", text, lambda path: path == "a.md"))
+        self.assertEqual(faults, ["README.md: the link to b.md leads nowhere"])
+
+    def test_a_row_that_no_test_shows_fails(self):
+        sources = {"t.rs": "#[tokio::test]\nasync fn it() {}", "lib.rs": "pub fn it() {}"}
+        for row, expected in [("[t](t.rs)", 0), ("[t](t.rs), [l](lib.rs)", 1), ("[d](folder)", 0), ("", 1), ("words", 1)]:
+            text = f"| | feature | state | | shown by |\n|---|---|---|---|---|\n| F1 | a | done | [b](b.md) | {row} |"
+            self.assertEqual(len(list(workspace_rules.feature_rows(text, sources.get))), expected, row)
+
+    def test_a_trap_without_its_test_fails(self):
+        sources = {"t.rs": "fn it() {}\nfn other() {}"}
+        head = "# Design\n\n## Which traps are known?\n\n| trap | tests |\n|---|---|\n"
+        for row, expected in [
+            ("[t](t.rs): `it`, `other`; [t](t.rs): `it`", 0),
+            ("[t](t.rs): `it`, `gone`", 1),
+            ("[u](u.rs): `it`", 1),
+            ("[t](t.rs)", 1),
+            ("", 1),
+        ]:
+            faults = list(workspace_rules.traps(f"{head}| a | {row} |\n", sources.get))
+            self.assertEqual(len(faults), expected, (row, faults))
+        self.assertEqual(len(list(workspace_rules.traps("# Design\n", sources.get))), 1)
+
 
 class DependencyRules(unittest.TestCase):
     def test_licence_expressions(self):

@@ -1,7 +1,7 @@
 """The rules of the house that no compiler checks.
 
 Run alone it checks this workspace: which crate may depend on which, what a manifest and a backend's folder
-must have, and what the policy may not see. `test_rules.py` proves that each rule can fail.
+must have, what the policy may not see, and that what is said to be shown by a test names one. `test_rules.py` proves that each rule can fail.
 """
 
 import json
@@ -114,6 +114,52 @@ def policy_sees(file, text):
             yield f"{file}:{number}: the policy may not see `{found.group()}`"
 
 
+LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+TEST = re.compile(r"^\s*(?:#\[(?:\w+::)?test\b|cases!\[|fn main\()|proptest!", re.MULTILINE)
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def links(file, text, exists):
+    """Each link to a file leads to one."""
+    for _, target in LINK.findall(text):
+        path = target.split("#", 1)[0]
+        if path and "://" not in path and not exists(path):
+            yield f"{file}: the link to {target} leads nowhere"
+
+
+def feature_rows(text, read):
+    """Each row of the feature tables is shown by tests."""
+    for line in text.splitlines():
+        if not re.match(r"\| [FN]\d+ \|", line):
+            continue
+        row, shown = cells(line)[0], LINK.findall(cells(line)[-1])
+        if not shown:
+            yield f"README.md: no test shows {row}"
+        for _, path in shown:
+            source = read(path)
+            if source is not None and not TEST.search(source):
+                yield f"README.md: {row} is said to be shown by {path}, which has no test"
+
+
+def traps(text, read):
+    """Each trap in the table of DESIGN.md names tests that are where they are said to be."""
+    section = text.split("\n## Which traps are known", 1)[-1].split("\n## ", 1)[0]
+    rows = [cells(line) for line in section.splitlines() if line.startswith("| ")][1:]
+    if not rows:
+        yield "DESIGN.md: no table of traps; where did it go?"
+    for trap, tests in rows:
+        named = [(path, name) for _, path, names in re.findall(r"\[([^\]]*)\]\(([^)]+)\): ((?:`\w+`(?:, )?)+)", tests)
+                 for name in re.findall(r"\w+", names)]
+        if not named:
+            yield f"DESIGN.md: no test of the trap: {trap}"
+        for path, name in named:
+            if not re.search(rf"\bfn {name}\(", read(path) or ""):
+                yield f"DESIGN.md: {path} has no test {name}"
+
+
 def main():
     metadata = subprocess.run(
         ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"],
@@ -139,6 +185,14 @@ def main():
     ]
     for folder in sorted(path.parent for path in (ROOT / "backends").glob("*/Cargo.toml")):
         faults += backend_files(folder.relative_to(ROOT), lambda file: (folder / file).is_file())
+
+    def read(path):
+        return (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).suffix == ".rs" and (ROOT / path).is_file() else None
+
+    for file in sorted(ROOT.glob("*.md")):
+        faults += links(file.name, file.read_text(encoding="utf-8"), lambda path: (ROOT / path).exists())
+    faults += feature_rows((ROOT / "README.md").read_text(encoding="utf-8"), read)
+    faults += traps((ROOT / "DESIGN.md").read_text(encoding="utf-8"), read)
     policy = sorted((ROOT / POLICY).rglob("*.rs"))
     if not policy:
         faults.append(f"{POLICY}: no policy there; where did it go?")

@@ -91,6 +91,8 @@ pub(super) async fn race_of_one(bench: &Bench, stores: &[Store]) -> Outcome {
         }
         for store in stores {
             store.check(winner).await?;
+            let found = store.lookup(&key).await?;
+            ensure_eq!(found.variants().len(), 1, "the entries that racing writers left");
         }
     }
     Ok(())
