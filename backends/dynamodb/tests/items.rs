@@ -47,6 +47,7 @@ fn main() -> std::process::ExitCode {
         .case("large_heads", large_heads)
         .case("longer_lives", longer_lives)
         .case("purge_by_another", purge_by_another)
+        .case("max_entry_size", max_entry_size)
         .run()
 }
 
@@ -395,6 +396,20 @@ async fn longer_lives() {
     }
     assert!(fast >= thorough, "{fast} in one round trip, {thorough} in more");
     assert_eq!(storage.abilities().tags.unwrap().purge(&[TagDigest::of("a")], now).await.unwrap(), 1);
+}
+
+async fn max_entry_size() {
+    let service = own(&Single);
+    open(&service).await;
+    let client = client(&endpoint(&service));
+    let limited = DynamoDbStorage::builder().client(client).table(TABLE).max_entry_size(2000_u64);
+    let storage = limited.build().await.unwrap();
+    let now = start();
+    assert!(is_stored(&put(&storage, key(1), vec![1; 1000], &[], now).await.unwrap()));
+    let refused = put(&storage, key(2), vec![1; 2001], &[], now).await.unwrap();
+    assert_eq!(refused, Committed::Refused(Refusal::TooLarge));
+    let error = put_stored(&storage, key(3), 1, 2001, now).await.unwrap_err();
+    assert_eq!(error.kind(), cache_api::ErrorKind::Full);
 }
 
 /// What another process purged refuses one commit, not more.

@@ -103,6 +103,19 @@ async fn requests() {
     asked(&["GET l", "PUT l", "PUT l"], "taking one over");
 }
 
+#[tokio::test]
+async fn an_entry_over_the_limit_is_refused() {
+    let store = Wrapped::new(Fault::None);
+    let limited = ObjectStoreStorage::builder().store(Arc::clone(&store) as _).max_entry_size(2000_u64);
+    let storage = limited.build().await.unwrap();
+    let now = start();
+    assert!(is_stored(&put(&storage, key(1), vec![1; 1000], &[], now).await.unwrap()));
+    let refused = put(&storage, key(2), vec![1; 2001], &[], now).await.unwrap();
+    assert_eq!(refused, Committed::Refused(Refusal::TooLarge));
+    let error = put_stored(&storage, key(3), 1, 2001, now).await.unwrap_err();
+    assert_eq!(error.kind(), cache_api::ErrorKind::Full);
+}
+
 /// A client repeats a put whose answer was lost, and is told that the condition does not hold.
 #[tokio::test]
 async fn a_put_that_won_and_was_sent_again() {

@@ -11,7 +11,7 @@
 #[path = "support/server.rs"]
 mod server;
 
-use cache_api::{ErrorKind, Event, Filter, Namespace, Result, Storage};
+use cache_api::{Committed, ErrorKind, Event, Filter, Namespace, Refusal, Result, Storage};
 use cache_backend_postgres::{PostgresStorage, PostgresStorageBuilder};
 use cache_conformance::sample::{self, key, put, start};
 use cache_conformance::services::{Service, postgres};
@@ -200,6 +200,21 @@ async fn over_a_pool_and_without_prepared_statements() {
     plain.close().await.unwrap();
     assert_eq!(plain.remove(&key(1), None, start()).await.unwrap_err().kind(), ErrorKind::Closed);
     raw_sql("DROP SCHEMA open_pool CASCADE").execute(&pool).await.unwrap();
+}
+
+/// The head counts, too.
+#[tokio::test]
+async fn an_entry_over_the_limit_is_refused() {
+    let Some((_service, url)) = server() else { return };
+    let storage = builder(&url).schema("open_limit").max_entry_size(2000).build().await.unwrap();
+    let now = start();
+    assert!(sample::is_stored(&put(&storage, key(1), vec![1; 1000], &[], now).await.unwrap()));
+    let refused = put(&storage, key(2), vec![1; 2001], &[], now).await.unwrap();
+    assert_eq!(refused, Committed::Refused(Refusal::TooLarge));
+    let error = sample::put_stored(&storage, key(3), 1, 2001, now).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full);
+    storage.close().await.unwrap();
+    execute(&url, "DROP SCHEMA open_limit CASCADE").await;
 }
 
 #[tokio::test]

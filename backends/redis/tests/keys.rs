@@ -40,6 +40,7 @@ fn main() -> std::process::ExitCode {
         .case("index_is_tidied", index_is_tidied)
         .case("marks_are_bounded", marks_are_bounded)
         .case("full_server", full_server)
+        .case("max_entry_size", max_entry_size)
         .run()
 }
 
@@ -314,6 +315,18 @@ async fn marks_are_bounded() {
         storage.commit(found.ticket(), old, Change::Put(inline(vec![1]).unwrap()), now).await.unwrap();
     assert_eq!(committed, Committed::Refused(Refusal::Removed));
     assert!(is_stored(&put(&storage, key(1), vec![1], &tags[..1], now).await.unwrap()));
+}
+
+async fn max_entry_size() {
+    let service = own(&Kind::Single);
+    let url = format!("redis://127.0.0.1:{}/?max_entry_size=2000", port(&service));
+    let storage = RedisStorage::from_url(&url).await.unwrap();
+    let now = start();
+    assert!(is_stored(&put(&storage, key(1), vec![1; 1000], &[], now).await.unwrap()));
+    let refused = put(&storage, key(2), vec![1; 2001], &[], now).await.unwrap();
+    assert_eq!(refused, Committed::Refused(Refusal::TooLarge));
+    let error = put_stored(&storage, key(3), 1, 2001, now).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Full);
 }
 
 /// A full server that evicts nothing: writes fail as `Full`, lookups and removals work.
