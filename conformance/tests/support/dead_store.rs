@@ -35,16 +35,6 @@ enum Death {
     Refused,
 }
 
-/// What one outage came to.
-#[derive(Debug)]
-struct Outage {
-    death: Death,
-    lookups: u64,
-    writers: u64,
-    longest: Duration,
-    all: Duration,
-}
-
 /// Requests, 200 at once, while the store is silent, and again while it refuses: none fails, each is one request
 /// to the origin, and the store is asked by those that were first, and by its probes, alone. Then it is used again.
 pub(crate) async fn is_left_alone(url: &str) {
@@ -97,18 +87,15 @@ pub(crate) async fn is_left_alone(url: &str) {
             .fold(Duration::ZERO, async |longest, took| longest.max(took.unwrap()))
             .await;
         let all = began.elapsed();
-        let outage = Outage {
-            death,
-            lookups: storage.calls(Operation::Lookup) - before.0,
-            writers: storage.calls(Operation::Writer) - before.1,
-            longest,
-            all,
-        };
-        println!("{outage:?}");
-        assert_eq!(asked.load(Ordering::Relaxed), REQUESTS, "{outage:?}");
+        let calls = |operation| storage.calls(operation);
+        let (lookups, writers) = (calls(Operation::Lookup) - before.0, calls(Operation::Writer) - before.1);
+        println!(
+            "{death:?}: {lookups} lookups, {writers} writers; the longest took {longest:?}, all {all:?}"
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), REQUESTS, "{death:?}");
         // Those that came before it was known to be dead, and one for each interval that the whole took.
         let probes = u64::try_from(all.as_millis() / PROBES.as_millis()).unwrap() + 1;
-        assert!(outage.lookups <= AT_ONCE as u64 + probes, "{outage:?}");
+        assert!(lookups <= AT_ONCE as u64 + probes, "{death:?}: {lookups} lookups");
 
         proxy.refuse(false);
         proxy.resume();
