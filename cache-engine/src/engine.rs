@@ -383,7 +383,7 @@ impl<N: Network> Inner<N> {
                         self.note_use(store, key, &found, index, now);
                         // What is refreshed beside this has a head of its own on the way.
                         if refresh.is_none() {
-                            self.slide(sets, store, &request, key, &found, index, now);
+                            self.slide(sets, store, &request, key, &found, index);
                         }
                     }
                     let mut info = sets.info(&request, source, before.reasons);

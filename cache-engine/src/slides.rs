@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use cache_api::{CacheKey, Change, Entry, Version};
 use tracing::Instrument;
@@ -34,7 +33,6 @@ impl<N: Network> Inner<N> {
         key: CacheKey,
         found: &Found,
         index: usize,
-        now: SystemTime,
     ) {
         let options = sets.of(request);
         if options.sliding.is_none() {
@@ -42,6 +40,7 @@ impl<N: Network> Inner<N> {
         }
         let Some(variant) = found.variant(index) else { return };
         let Some(head) = variant.head.value() else { return };
+        let now = self.clock.now();
         let Some((head, keep_until)) = policy::slide(options, &view(request, &key), head, now) else {
             return;
         };

@@ -324,7 +324,7 @@ async fn a_body_over_the_limit_reaches_the_caller_and_not_the_store() {
                 async { Ok(reply) }
             }
         });
-        let bench = Bench::with(origin, support::memory(), |builder| builder.max_body(50_000));
+        let bench = Bench::with(origin, memory(), |builder| builder.max_body(50_000));
         for _ in 0..2 {
             assert!(bench.get().await.body == whole, "other bytes");
         }

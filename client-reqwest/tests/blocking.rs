@@ -388,6 +388,25 @@ fn what_is_being_stored_survives_the_last_drop() {
 }
 
 #[test]
+fn it_is_suspended_and_reconfigured_while_it_runs() {
+    let server = Server::fresh();
+    let client = client();
+    let sources = |wanted: &[Source]| {
+        let got: Vec<_> =
+            wanted.iter().map(|_| source(&client.get(server.url("/")).send().unwrap())).collect();
+        assert_eq!(got, wanted);
+    };
+    let suspended = client.suspend();
+    sources(&[Source::Origin, Source::Origin]);
+    drop(suspended);
+    sources(&[Source::Origin, Source::Store]);
+    client.reconfigure(|settings| settings.options.offline = true).unwrap();
+    assert!(client.live_settings().options.offline);
+    assert_eq!(client.get(server.url("/other")).send().unwrap().status(), 504);
+    assert_eq!(client.stats().unwrap().requests.total(), 5);
+}
+
+#[test]
 fn a_closed_client_goes_on_without_its_cache() {
     let server = Server::fresh();
     let client = client();

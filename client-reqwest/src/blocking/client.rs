@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache_api::Storage;
+use cache_engine::{LiveSettings, Stats, Suspended};
 use http::Method;
 use reqwest::IntoUrl;
 use reqwest::blocking::Response;
@@ -135,6 +136,31 @@ impl CachedClient {
     /// code.
     pub fn purge_tags<T: AsRef<str>>(&self, tags: impl IntoIterator<Item = T> + Send) -> Result<u64, Error> {
         self.block_on(self.beneath().purge_tags(tags))?
+    }
+
+    /// Suspends the cache until what is returned is dropped: [`crate::CachedClient::suspend`].
+    pub fn suspend(&self) -> Suspended {
+        self.beneath().suspend()
+    }
+
+    /// Changes settings of the cache while the client runs: [`crate::CachedClient::reconfigure`].
+    ///
+    /// # Errors
+    /// When the settings cannot be used together, or one cannot change; what was in force stays in force.
+    pub fn reconfigure(&self, change: impl FnOnce(&mut LiveSettings)) -> Result<(), Error> {
+        self.beneath().reconfigure(change)
+    }
+
+    /// A copy of the settings in force that can be changed.
+    #[must_use]
+    pub fn live_settings(&self) -> LiveSettings {
+        self.beneath().live_settings()
+    }
+
+    /// What this client and its clones counted since it was built: [`crate::CachedClient::stats`].
+    #[must_use]
+    pub fn stats(&self) -> Option<Stats> {
+        self.beneath().stats()
     }
 
     /// Where the answers are kept; `None` of a client whose cache is disabled. A storage that this client opened works as
