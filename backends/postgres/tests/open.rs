@@ -242,7 +242,7 @@ async fn unlogged_tables_that_a_crash_emptied() {
             start(),
         )
         .await;
-    assert_eq!(late.unwrap(), cache_api::Committed::Refused(cache_api::Refusal::Removed));
+    assert_eq!(late.unwrap(), Committed::Refused(Refusal::Removed));
     assert!(sample::is_stored(&put(&storage, key(2), vec![1; 10], &[], start()).await.unwrap()));
     execute(&url, "DROP SCHEMA open_unlogged CASCADE").await;
 }
@@ -268,7 +268,7 @@ async fn connections_that_the_server_ended_are_replaced() {
     let entry = |head| sample::entry(key(1), head, start());
     let again = cache_api::Change::Put(sample::inline(vec![2; 10]).unwrap());
     let committed = storage.commit(found.ticket(), entry("put"), again, start()).await.unwrap();
-    let cache_api::Committed::Stored { version, .. } = committed else { panic!("{committed:?}") };
+    let Committed::Stored { version, .. } = committed else { panic!("{committed:?}") };
     told().await;
     execute(&url, end).await;
     // Nobody knows whether this happened, and once more it would be another change.
