@@ -1,4 +1,4 @@
-"""What other people's crates must keep to: licence, minimum Rust version, and those that must not be there.
+"""What other people's crates must keep to: licence, source, minimum Rust version, and those that must not be there.
 
 Run alone it checks what this workspace is built from, on every target and with every feature, tests included.
 `test_rules.py` proves that each rule can fail. Advisories are not checked: their database is not in the registry.
@@ -20,6 +20,9 @@ LICENCES = {
     # Binds changes to its own files alone (option-ext, under `directories`).
     "MPL-2.0",
 }
+
+# A member of the workspace has no source.
+SOURCES = {None, "registry+https://github.com/rust-lang/crates.io-index"}
 
 FORBIDDEN = {
     "ring": "beside aws-lc-rs it makes rustls panic: it cannot choose between two crypto providers",
@@ -80,6 +83,13 @@ def forbidden(crates):
             )
 
 
+def sources(crates):
+    """Every crate is ours or from crates.io."""
+    for crate in crates:
+        if crate["source"] not in SOURCES:
+            yield f"{crate['name']} {crate['version']}: comes from {crate['source']}, not from crates.io"
+
+
 def rust_versions(crates, ours):
     """No crate needs a newer Rust than we promise."""
     for crate in crates:
@@ -109,7 +119,7 @@ def main():
     members = set(metadata["workspace_members"])
     ours = min((crate["rust_version"] for crate in crates if crate["id"] in members), key=release)
 
-    faults = [*licences(crates), *forbidden(crates), *rust_versions(crates, ours)]
+    faults = [*licences(crates), *forbidden(crates), *sources(crates), *rust_versions(crates, ours)]
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:

@@ -159,6 +159,8 @@ class DependencyRules(unittest.TestCase):
         self.assertEqual(len(list(dependency_rules.licences([ring, good]))), 1)
         self.assertEqual(len(list(dependency_rules.forbidden([ring, good]))), 1)
         self.assertEqual(len(list(dependency_rules.rust_versions([ring, good], "1.94"))), 1)
+        here, there = {**good, "source": None}, {**good, "source": "git+https://git.test/good"}
+        self.assertEqual(len(list(dependency_rules.sources([here, there]))), 1)
         self.assertEqual(list(dependency_rules.rust_versions([{**ring, "rust_version": "1.94.0"}], "1.94")), [])
 
 

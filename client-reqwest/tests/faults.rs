@@ -20,6 +20,7 @@ use client_reqwest::{MemoryStorage, Source, Storage};
 use futures_util::StreamExt;
 use http::StatusCode;
 use support::{Origin, TestClock, builder, client, response, source};
+use tokio::io::AsyncWriteExt as _;
 
 /// Each answer on a connection of its own, so that an origin that ends is gone at once.
 const CLOSE: (&str, &str) = ("connection", "close");
@@ -73,6 +74,31 @@ async fn another_variant_does_not_stand_in_for_a_dead_origin() {
         let expected = if seconds == 0 { Source::Store } else { Source::Stale };
         assert_eq!(source(&own), expected);
         assert_eq!(own.text().await.unwrap(), "deutsch");
+    }
+}
+
+/// An origin whose fields never end costs no more than a part of them.
+#[tokio::test]
+async fn endless_fields_end_the_request() {
+    for endless in ["x-endless: and so on\r\n", "x-very-long-and-without-an-end-of-line, "] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let origin = tokio::spawn(async move {
+            let (mut wire, _) = listener.accept().await.unwrap();
+            let mut sent = 0_usize;
+            wire.write_all(b"HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\nx: ").await.unwrap();
+            while wire.write_all(endless.as_bytes()).await.is_ok() {
+                sent += endless.len();
+            }
+            sent
+        });
+        let client = client().await;
+        let error = client.get(&url).send().await.unwrap_err();
+        assert!(error.is_request(), "{error:?}");
+        drop(client);
+        // What was taken, and what the sockets on both sides hold.
+        let sent = origin.await.unwrap();
+        assert!(sent < 16 << 20, "{sent} bytes of fields");
     }
 }
 
