@@ -1,14 +1,6 @@
-use std::{
-    fmt,
-    pin::pin,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use cache_api::{
-    CacheKey, DefaultKey, ErrorKind, KeyFn, KeyRequest, Keyed, Serializer, Storage, TagDigest, Use, Version,
-};
-use futures_util::{FutureExt, future::poll_immediate};
+use cache_api::{CacheKey, DefaultKey, ErrorKind, KeyFn, Serializer, Storage, TagDigest, Version};
 use http::{HeaderMap, Response};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
@@ -23,7 +15,7 @@ use crate::{
     info::{CacheInfo, Source},
     lease::Returns,
     live::Live,
-    lookups::{Entered, Lookups},
+    lookups::Lookups,
     misses::Misses,
     network::{Network, Request},
     observer::{Observer, Watch},
@@ -49,17 +41,17 @@ pub(crate) struct Inner<N: Network> {
     pub(crate) network: N,
     pub(crate) observer: Arc<Observer>,
     pub(crate) store: Option<Store>,
-    key: Arc<dyn KeyFn>,
+    pub(crate) key: Arc<dyn KeyFn>,
     /// Makes the keys of requests that name their own.
-    named: DefaultKey,
+    pub(crate) named: DefaultKey,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) live: Live,
     pub(crate) suspensions: Suspensions,
     pub(crate) settings: Settings,
-    lookups: Lookups<Found>,
+    pub(crate) lookups: Lookups<Found>,
     pub(crate) flights: Flights<N::Error>,
     pub(crate) misses: Misses,
-    uses: Uses,
+    pub(crate) uses: Uses,
     pub(crate) slides: Slides,
     pub(crate) returns: Returns,
     pub(crate) tasks: TaskTracker,
@@ -266,41 +258,6 @@ impl<N: Network> Inner<N> {
         self.store.as_ref().filter(|_| !self.closing.is_cancelled())
     }
 
-    /// The request's key; `None` where it goes past the cache.
-    pub(crate) async fn key_of(
-        &self,
-        sets: &Sets,
-        store: &Store,
-        request: &Request<N::Body>,
-    ) -> Option<CacheKey> {
-        let body = match &request.body {
-            None => None,
-            Some(body) => Some(N::body_bytes(body)?).filter(|bytes| !bytes.is_empty()),
-        };
-        let mut keyed =
-            KeyRequest::new(&request.method, &request.url, &request.headers, store.storage.namespace());
-        keyed.body = body;
-        keyed.tenant = request.tenant.as_deref();
-        if let Some(name) = &request.key {
-            return Some(self.named.named(name, &sets.redactor().key_view(&keyed).request()));
-        }
-        self.ask_key(sets, &keyed).await
-    }
-
-    pub(crate) async fn ask_key(&self, sets: &Sets, request: &KeyRequest<'_>) -> Option<CacheKey> {
-        match self.key.key(&sets.redactor().key_view(request).request()).await {
-            Ok(Keyed::Key(key)) => Some(key),
-            Ok(bypass) => {
-                tracing::debug!(?bypass, "the key function lets the request pass");
-                None
-            }
-            Err(error) => {
-                tracing::warn!(%error, "no key could be made");
-                None
-            }
-        }
-    }
-
     async fn cached(
         self: &Arc<Self>,
         sets: &Arc<Sets>,
@@ -428,52 +385,6 @@ impl<N: Network> Inner<N> {
                     return Box::pin(expedition.lead(None)).await;
                 }
             }
-        }
-    }
-
-    /// Looks a resource up. Where that takes its time, those who want the same at once share it.
-    async fn look(&self, store: &Store, key: &CacheKey) -> cache_api::Result<Found> {
-        if self.lookups.waits() {
-            return Box::pin(self.look_together(store, key)).await;
-        }
-        let mut lookup = pin!(Found::lookup(store, key));
-        if let Some(found) = poll_immediate(lookup.as_mut()).await {
-            return found;
-        }
-        self.lookups.waited();
-        lookup.await
-    }
-
-    async fn look_together(&self, store: &Store, key: &CacheKey) -> cache_api::Result<Found> {
-        let lookup = || {
-            let (store, key) = (store.clone(), *key);
-            async move { Found::lookup(&store, &key).await }.boxed()
-        };
-        match self.lookups.enter(*key, lookup) {
-            Entered::First(_turn) => Found::lookup(store, key).await,
-            // It begins when the one before it ends: both together have the time that one has.
-            Entered::Next(shared) => match tokio::time::timeout(store.deadlines.read, shared).await {
-                Ok(found) => {
-                    found.map_err(|error| cache_api::Error::new(error.kind(), "lookup").with_source(error))
-                }
-                Err(_) => Err(cache_api::Error::new(ErrorKind::Timeout, "lookup")),
-            },
-        }
-    }
-
-    /// Notes that an entry was served, for a storage that evicts what is not used.
-    fn note_use(&self, store: &Store, key: CacheKey, found: &Found, index: usize, now: SystemTime) {
-        if store.storage.abilities().touch.is_none() {
-            return;
-        }
-        let Some(variant) = found.variant(index) else { return };
-        if let Some(batch) = self.uses.note(Use { key, variant: variant.id, at: now }) {
-            let (store, tracked) = (store.clone(), self.tasks.token());
-            let touching = async move {
-                let _tracked = tracked;
-                store.touch(&batch).await;
-            };
-            tokio::spawn(touching.in_current_span());
         }
     }
 }

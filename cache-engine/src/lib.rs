@@ -14,8 +14,10 @@ mod filter;
 mod flight;
 mod found;
 mod info;
+mod keys;
 mod lease;
 mod live;
+mod look;
 mod lookups;
 mod memo;
 #[cfg_attr(not(feature = "metrics"), path = "meters_off.rs")]

@@ -1,10 +1,14 @@
 //! When entries were last used, told to the storage in batches and never on the way of a hit.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
 
-use cache_api::Use;
+use cache_api::{CacheKey, Use};
+use tracing::Instrument;
 
-use crate::{stats::Operation, store::Store};
+use crate::{engine::Inner, found::Found, network::Network, stats::Operation, store::Store};
 
 /// How many uses make a batch.
 const BATCH: usize = 128;
@@ -36,5 +40,30 @@ impl Store {
         let Some(touch) = self.storage.abilities().touch.filter(|_| !uses.is_empty()) else { return };
         let now = self.clock.now();
         let _ = self.within(Operation::Touch, self.deadlines.write, touch.touch(uses, now)).await;
+    }
+}
+
+impl<N: Network> Inner<N> {
+    /// Notes that an entry was served, for a storage that evicts what is not used.
+    pub(crate) fn note_use(
+        &self,
+        store: &Store,
+        key: CacheKey,
+        found: &Found,
+        index: usize,
+        now: SystemTime,
+    ) {
+        if store.storage.abilities().touch.is_none() {
+            return;
+        }
+        let Some(variant) = found.variant(index) else { return };
+        if let Some(batch) = self.uses.note(Use { key, variant: variant.id, at: now }) {
+            let (store, tracked) = (store.clone(), self.tasks.token());
+            let touching = async move {
+                let _tracked = tracked;
+                store.touch(&batch).await;
+            };
+            tokio::spawn(touching.in_current_span());
+        }
     }
 }
