@@ -18,7 +18,7 @@ pub(crate) struct Selection {
     /// Stored, or last confirmed, longer ago than that
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     pub(crate) older_than: Option<Duration>,
-    /// With such a URL: [SCHEME://]HOST[:PORT][/PATH], as '*.example.com/api/**'
+    /// With such a URL: a host, with scheme, port and path where they count, as '*.example.com/api/**'
     #[arg(long, value_parser = pattern, value_name = "PATTERN")]
     pub(crate) pattern: Option<UrlPattern>,
     /// With this tag; of several, with each
