@@ -94,6 +94,11 @@ class WorkspaceRules(unittest.TestCase):
         faults = list(workspace_rules.backend_files("backends/x", lambda file: file != "tests/conformance.rs"))
         self.assertEqual(faults, ["backends/x: has no tests/conformance.rs"])
 
+    def test_a_file_of_tests_that_no_program_has_fails(self):
+        files = ["tests/main.rs", "tests/flow.rs", "tests/lost.rs"]
+        faults = list(workspace_rules.tests_reached("x", ["tests/main.rs"], files, lambda _: "//! lost\nmod flow;\n"))
+        self.assertEqual(faults, ["x: tests/lost.rs is neither a `[[test]]` nor a module of one"])
+
     def test_a_policy_that_sees_too_much_fails(self):
         for line in [
             "use crate::store::Store;",

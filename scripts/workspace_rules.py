@@ -106,6 +106,16 @@ def backend_files(folder, exists):
             yield f"{folder}: has no {file}"
 
 
+def tests_reached(name, programs, files, text_of):
+    """Each file of tests is a program of its manifest or a module of one: a file that is neither would never run."""
+    for file in sorted(files):
+        reached = file in programs or any(
+            re.search(rf"^mod {Path(file).stem};", text_of(program), re.MULTILINE) for program in programs
+        )
+        if not reached:
+            yield f"{name}: {file} is neither a `[[test]]` nor a module of one"
+
+
 def policy_sees(file, text):
     """What a file of the policy sees that it may not."""
     for number, line in enumerate(text.splitlines(), 1):
@@ -115,7 +125,7 @@ def policy_sees(file, text):
 
 
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
-TEST = re.compile(r"^\s*(?:#\[(?:\w+::)?test\b|cases!\[|fn main\()|proptest!", re.MULTILINE)
+TEST = re.compile(r"^\s*(?:#\[(?:\w+::)?test\b|cases!\[|fn main\(|(?:pub\(crate\) )?fn trials\()|proptest!", re.MULTILINE)
 
 
 def cells(line):
@@ -185,6 +195,14 @@ def main():
     ]
     for folder in sorted(path.parent for path in (ROOT / "backends").glob("*/Cargo.toml")):
         faults += backend_files(folder.relative_to(ROOT), lambda file: (folder / file).is_file())
+
+    for package in packages:
+        folder = Path(package["manifest_path"]).parent
+        programs = [test["path"] for test in manifest(package).get("test", [])]
+        files = [str(path.relative_to(folder)) for path in folder.glob("tests/*.rs")]
+        faults += tests_reached(
+            package["name"], programs, files, lambda file: (folder / file).read_text(encoding="utf-8")
+        )
 
     def read(path):
         return (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).suffix == ".rs" and (ROOT / path).is_file() else None

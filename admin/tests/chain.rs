@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
 
-mod support;
-
+use crate::support::{Draft, Shelf, on_each};
 use cache_admin::Target;
 use http::{HeaderValue, StatusCode, header};
-use support::{Draft, Shelf, on_each};
 use url::Url;
 
 fn to(url: &str, location: &str) -> Draft {

@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
 
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{self, Draft, Shelf, TestClock, memory, sqlite};
 use bytes::Bytes;
 use cache_admin::{Admin, CopyOptions, EntryFilter, Keys, Progress, Run, Target};
 use cache_api::{CacheKey, ErrorKind, FRAME_SIZE, JsonSerializer, Limits, Storage, VariantId, key_fn};
 use cache_backend_memory::MemoryStorage;
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use proptest::prelude::*;
-use support::{Draft, Shelf, TestClock, memory, sqlite};
 use url::Url;
 
 const A: &str = "https://a.example.com/x";

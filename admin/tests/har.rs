@@ -7,17 +7,15 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Draft, Shelf, TestClock, memory, on_each};
 use bytes::Bytes;
 use cache_admin::{EntryFilter, HarOptions, Progress, Run};
 use cache_api::{CacheKey, ErrorKind};
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use futures_util::TryStreamExt;
 use serde_json::Value;
-use support::{Draft, Shelf, TestClock, memory, on_each};
 
 /// The archive, as another reader of the format sees it and as it is; and what was told at the end.
 async fn export(shelf: &Shelf, options: &HarOptions) -> (har::v1_2::Log, Value, Progress) {

@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
 
-mod support;
-
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::support::{self, Draft, Shelf, TestClock, memory, on_each};
 use bytes::Bytes;
 use cache_admin::{EntryFilter, Run, State, Target, UrlPattern};
 use cache_api::{CacheKey, Error, ErrorKind, Head, Place, Result, Serializer, Totals, Use, VariantId};
@@ -14,7 +13,6 @@ use cache_engine::{Clock, policy::Options};
 use futures_util::TryStreamExt;
 use http::{HeaderValue, Method, StatusCode, header};
 use proptest::prelude::*;
-use support::{Draft, Shelf, TestClock, memory, on_each};
 use url::Url;
 
 const A: &str = "https://a.example.com/x";

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Draft, Shelf, TestClock, memory, on_each, pattern};
 use bytes::Bytes;
 use cache_admin::{EntryFilter, EntryInfo, Progress, Run};
 use cache_api::{CacheKey, Error, ErrorKind};
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use futures_util::TryStreamExt;
-use support::{Draft, Shelf, TestClock, memory, on_each, pattern};
 
 const SMALL: &str = "https://a.example.com/small";
 const LARGE: &str = "https://b.example.com/large";

@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Draft, Shelf, TestClock, memory, on_each, pattern};
 use bytes::Bytes;
 use cache_admin::{EntryFilter, Run, State};
 use cache_api::{CacheKey, VariantId};
@@ -14,7 +13,6 @@ use cache_engine::{
     policy::{Fallback, Options, format_date},
 };
 use futures_util::{FutureExt, TryStreamExt};
-use support::{Draft, Shelf, TestClock, memory, on_each, pattern};
 
 const A: &str = "https://a.example.com/x";
 

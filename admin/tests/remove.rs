@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Draft, Shelf, TestClock, memory, on_each};
 use bytes::Bytes;
 use cache_admin::{EntryFilter, Run, State, Target};
 use cache_api::{CacheKey, TagDigest, Totals};
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use futures_util::{FutureExt, TryStreamExt};
-use support::{Draft, Shelf, TestClock, memory, on_each};
 use url::Url;
 
 const A: &str = "https://a.example.com/x";

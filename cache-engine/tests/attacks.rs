@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Bench, Origin, Reply, get, memory, with_field};
 use cache_api::{DefaultKey, MAX_VARIANTS};
 use cache_engine::{
     Source,
     policy::{Mode, Options},
 };
 use http::HeaderName;
-use support::{Bench, Origin, Reply, get, memory, with_field};
 
 /// An origin that reflects a field which it does not name in `Vary`.
 fn reflecting() -> Origin {

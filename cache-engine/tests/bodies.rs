@@ -8,8 +8,6 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::{
     sync::{
         Arc,
@@ -18,12 +16,12 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Bench, Got, Origin, OriginError, Reply, chunked, get, memory, pattern, settle};
 use bytes::Bytes;
 use cache_api::{CacheKey, Error, ErrorKind, Head, Place, Serializer};
 use cache_engine::{Answer, Answered, Body, Source};
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
-use support::{Bench, Got, Origin, OriginError, Reply, chunked, get, memory, pattern, settle};
 use tokio::sync::{Semaphore, mpsc};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");

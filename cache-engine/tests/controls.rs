@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics where it fails")]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Bench, Origin, Reply, get, memory, with_field};
 use cache_engine::{
     Error, Source,
     policy::{Expiry, ExpiryMode, Mode, Options, Reason, Rule, Rules},
 };
 use http::{Method, StatusCode};
-use support::{Bench, Origin, Reply, get, memory, with_field};
 use url::Url;
 
 const FORBIDDEN: &[(&str, &str)] = &[("cache-control", "no-store")];

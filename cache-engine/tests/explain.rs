@@ -8,14 +8,12 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
+use crate::support::{Bench, Origin, OriginError, Reply, get, with_field};
 use cache_engine::{
     Explanation,
     policy::{Decision, Forward, Reason},
 };
 use http::{Method, header};
-use support::{Bench, Origin, OriginError, Reply, get, with_field};
 
 /// 200 with a tag, fresh for a minute; 304 to the tag; broken from the third request on.
 fn origin() -> Origin {

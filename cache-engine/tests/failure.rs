@@ -8,16 +8,14 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{self, Bench, Got, Origin, Reply, chunked, get, memory, pattern, settle};
 use bytes::Bytes;
 use cache_api::{BodyId, Change, Committed, Entry, ErrorKind, Frame, Storage, StoredHead, VariantId};
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use cache_engine::Source;
 use futures_util::{future::join_all, stream};
-use support::{Bench, Got, Origin, Reply, chunked, get, memory, pattern, settle};
 
 /// A memory storage that fails as told.
 fn faulty() -> FaultyStorage {

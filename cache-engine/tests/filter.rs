@@ -8,8 +8,6 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::{
     sync::{
         Arc,
@@ -18,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{self, Bench, Got, Origin, OriginError, Reply, get, memory, settle, with_field};
 use cache_api::{Error, ErrorKind};
 use cache_conformance::fault::{FaultyStorage, Operation};
 use cache_engine::{
@@ -26,7 +25,6 @@ use cache_engine::{
 };
 use futures_util::future::join_all;
 use http::{HeaderMap, Method, StatusCode, header};
-use support::{Bench, Got, Origin, OriginError, Reply, get, memory, settle, with_field};
 use tokio::sync::Semaphore;
 
 /// A filter that takes its time, and rejects at that step what it is told to.

@@ -8,14 +8,12 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
+use crate::support::{self, Bench, Origin, Reply, get, memory, pattern, settle, with_field};
 use cache_engine::{
     Answer, Source,
     policy::{Controls, Mode, Options},
 };
 use http::{Method, StatusCode, header};
-use support::{Bench, Origin, Reply, get, memory, pattern, settle, with_field};
 
 #[tokio::test]
 async fn what_was_fetched_is_served() {

@@ -8,10 +8,9 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{self, Bench, Got, Origin, Reply, chunked, get, memory, pattern, with_field};
 use bytes::Bytes;
 use cache_api::{ErrorKind, KeyFn, KeyRequest, Keyed, key_fn};
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
@@ -21,7 +20,6 @@ use cache_engine::{
 };
 use futures_util::stream;
 use http::{HeaderMap, Method, StatusCode};
-use support::{Bench, Got, Origin, Reply, chunked, get, memory, pattern, with_field};
 
 fn set(engine: &Engine<Origin>, offline: bool) {
     engine.reconfigure(|settings| settings.options.offline = offline).unwrap();

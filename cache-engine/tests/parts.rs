@@ -8,18 +8,16 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
+use crate::support::{Bench, Got, Origin, OriginError, Reply, chunked, get, pattern, settle, with_field};
 use bytes::Bytes;
 use cache_engine::{Answer, Request, Source};
 use futures_util::stream;
 use http::{Method, StatusCode, header};
-use support::{Bench, Got, Origin, OriginError, Reply, chunked, get, pattern, settle, with_field};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 const TAG: (&str, &str) = ("etag", "\"a\"");

@@ -8,10 +8,9 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Bench, Got, Origin, Reply, get, memory, settle, with_field};
 use bytes::Bytes;
 use cache_engine::{
     Answer, Request, Source,
@@ -19,7 +18,6 @@ use cache_engine::{
 };
 use futures_util::stream;
 use http::Method;
-use support::{Bench, Got, Origin, Reply, get, memory, settle, with_field};
 use tokio::sync::Semaphore;
 
 const SELF: [(&str, &str); 2] = [("cache-control", "max-age=60"), ("content-location", "/resource")];

@@ -8,8 +8,7 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
+use crate::support::{self, Bench, Got, Origin, Reply, memory, settle, with_field};
 use bytes::Bytes;
 use cache_api::{FRAME_SIZE, KeyRequest, Keyed, Redactor, RequestPart, key_fn};
 use cache_engine::{
@@ -18,7 +17,6 @@ use cache_engine::{
 };
 use futures_util::stream;
 use http::{Method, header};
-use support::{Bench, Got, Origin, Reply, memory, settle, with_field};
 use url::Url;
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");

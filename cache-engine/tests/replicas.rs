@@ -8,10 +8,9 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{self, Bench, Got, Origin, Reply, TestClock, get, memory, settle, with_field};
 use bytes::Bytes;
 use cache_api::{Acquired, CacheKey, Storage};
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
@@ -21,7 +20,6 @@ use cache_engine::{
 };
 use futures_util::{StreamExt as _, future::join_all, stream};
 use http::header;
-use support::{Bench, Got, Origin, Reply, TestClock, get, memory, settle, with_field};
 use tokio::sync::{Barrier, Semaphore};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");

@@ -8,10 +8,9 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{self, Bench, Got, Origin, Reply, get, memory, pattern, settle, with_field};
 use bytes::Bytes;
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule as FaultRule};
 use cache_engine::{
@@ -20,7 +19,6 @@ use cache_engine::{
 };
 use futures_util::future::join_all;
 use http::{HeaderMap, Method, StatusCode, header};
-use support::{Bench, Got, Origin, Reply, get, memory, pattern, settle, with_field};
 use tokio::sync::Semaphore;
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");

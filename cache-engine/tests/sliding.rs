@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics where it fails")]
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Bench, Origin, Reply, get, memory, settle, with_field};
 use cache_engine::policy::{Expiry, ExpiryMode, Mode, Options, Sliding};
 use cache_engine::{Request, Source};
-use support::{Bench, Origin, Reply, get, memory, settle, with_field};
 
 type Fields = &'static [(&'static str, &'static str)];
 /// A name, the answer's fields, the settings, a request, how often it is made, and for how long it is served.

@@ -8,8 +8,6 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::{
     sync::{
         Arc,
@@ -18,11 +16,11 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Bench, Got, Origin, OriginError, Reply, get, memory, settle, with_field};
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use cache_engine::Source;
 use futures_util::future::join_all;
 use http::header;
-use support::{Bench, Got, Origin, OriginError, Reply, get, memory, settle, with_field};
 use tokio::sync::{Barrier, Semaphore};
 
 /// An origin whose answers wait at a gate.

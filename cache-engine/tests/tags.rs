@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Bench, CountsTouches, Got, Origin, Reply, get, memory, settle};
 use bytes::Bytes;
 use cache_api::ErrorKind;
 use cache_engine::{Request, Source};
 use http::{HeaderName, Method};
-use support::{Bench, CountsTouches, Got, Origin, Reply, get, memory, settle};
 use tokio::sync::Semaphore;
 use url::Url;
 

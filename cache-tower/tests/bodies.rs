@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod support;
-
 use std::{
     error::Error as _,
     io,
@@ -13,11 +11,11 @@ use std::{
     },
 };
 
+use crate::support::{Origin, cached, engine, response, send};
 use axum::body::{Body, Bytes};
 use cache_tower::{CacheInfo, Source};
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
-use support::{Origin, cached, engine, response, send};
 use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
 

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{Cached, Origin, Seen, TestClock, cached, engine, response, send};
 use axum::body::Body;
 use cache_tower::cache_engine::stats::Outcome;
 use cache_tower::{CacheLayer, Controls, InvalidSetting, Mode, Options, Rule, Rules, Source, Tags, Tenant};
 use http::{HeaderValue, Method, StatusCode, header};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use support::{Cached, Origin, Seen, TestClock, cached, engine, response, send};
 use tower::Layer;
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
-mod support;
-
 use std::{
     convert::Infallible,
     fmt, io,
@@ -15,11 +13,11 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Origin, TestClock, cached, engine, response, send};
 use axum::{Router, body::Body, routing::get};
 use cache_tower::{Cache, CacheInfo, CacheLayer, Controls, Source, Tags, Tenant};
 use futures_util::future::{BoxFuture, join_all};
 use http::{Request, Response};
-use support::{Origin, TestClock, cached, engine, response, send};
 use tower::{
     Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer, load_shed::LoadShedLayer,
     service_fn,

@@ -7,15 +7,13 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::{
     fs,
     io::{BufRead as _, BufReader},
     process::Stdio,
 };
 
-use support::{cachectl, command, files, fill, origin, storages};
+use crate::support::{cachectl, command, files, fill, origin, storages};
 
 /// What only looks; each is given what it needs beside the storage.
 const LOOKS: [&[&str]; 7] = [

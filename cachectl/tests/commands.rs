@@ -7,9 +7,7 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
-use support::{big, cachectl, command, fill, json, listed, origin, storages, succeeds};
+use crate::support::{self, big, cachectl, command, fill, json, listed, origin, storages, succeeds};
 
 const PATHS: [&str; 7] = ["/a/1", "/a/2", "/big", "/expired", "/stale", "/tagged", "/vary"];
 

@@ -7,11 +7,9 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::process::Stdio;
 
-use support::{cachectl, command, fill, json, listed, origin, storages, succeeds};
+use crate::support::{self, cachectl, command, fill, json, listed, origin, storages, succeeds};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_is_whole_and_run_again_copies_nothing() {

@@ -7,14 +7,12 @@
     reason = "a test panics where it fails"
 )]
 
-mod support;
-
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,
 };
 
-use support::{command, listed, origin, storages};
+use crate::support::{command, listed, origin, storages};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_asked_once_is_served_from_the_storage() {

@@ -9,15 +9,13 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Origin, TestClock, builder, response, source};
 use client_reqwest::cache_admin::{EntryFilter, EntryInfo, Run, State, Target};
 use client_reqwest::{CachedClient, Fallback, RequestBuilder, Source};
 use futures_util::TryStreamExt;
 use reqwest::Url;
-use support::{Origin, TestClock, builder, response, source};
 
 async fn origin() -> Origin {
     Origin::with(|seen| match seen.path.as_str() {

@@ -9,14 +9,13 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::io::{Cursor, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{Origin, Seen, TestClock, redirect, response};
 use axum::Router;
 use axum::body::Body as ServerBody;
 use axum::response::IntoResponse;
@@ -25,7 +24,6 @@ use client_reqwest::blocking::{Body, CachedClient, CachedClientBuilder};
 use client_reqwest::{MemoryStorage, ResponseExt, Source};
 use futures_util::{StreamExt, stream};
 use http::{Method, Version};
-use support::{Origin, Seen, TestClock, redirect, response};
 use tokio::runtime::Runtime;
 
 /// How much may be on its way between an origin and a caller: what sockets and frames hold.

@@ -8,14 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::error::Error as _;
 use std::sync::Arc;
 
+use crate::support::{Origin, TestClock, builder, redirect, response, source};
 use client_reqwest::{CachedClientBuilder, Expiry, ExpiryMode, Mode, RequestBuilder, Rule, Source};
 use http::{Method, StatusCode};
-use support::{Origin, TestClock, builder, redirect, response, source};
 
 const FORBIDDEN: (&str, &str) = ("cache-control", "no-store");
 

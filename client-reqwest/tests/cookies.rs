@@ -9,12 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Origin, builder, client, redirect, response};
 use reqwest::cookie::Jar;
-use support::{Origin, builder, client, redirect, response};
 
 async fn setting() -> Origin {
     Origin::with(|seen| match seen.path.as_str() {

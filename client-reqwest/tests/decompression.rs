@@ -9,10 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
+use crate::support::{Origin, builder, client, response};
 use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
-use support::{Origin, builder, client, response};
 use tokio::io::AsyncReadExt;
 
 /// Large enough for several chunks, and not trivially compressible.

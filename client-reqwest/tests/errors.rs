@@ -9,12 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::error::Error as _;
 
+use crate::support::{Origin, client, response};
 use client_reqwest::Error;
-use support::{Origin, client, response};
 
 #[tokio::test]
 async fn a_url_that_is_not_valid_fails_when_sent() {

@@ -9,17 +9,15 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::{Origin, TestClock, builder, client, response, source};
 use axum::body::Body;
 use client_reqwest::{MemoryStorage, Source, Storage};
 use futures_util::StreamExt;
 use http::StatusCode;
-use support::{Origin, TestClock, builder, client, response, source};
 use tokio::io::AsyncWriteExt as _;
 
 /// Each answer on a connection of its own, so that an origin that ends is gone at once.

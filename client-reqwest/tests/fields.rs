@@ -15,11 +15,9 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
+use crate::support::{self, Origin, builder, client};
 use client_reqwest::{CachedClient, RequestBuilder};
 use http::{HeaderMap, HeaderValue, Method, Version};
-use support::{Origin, builder, client};
 
 #[tokio::test]
 async fn default_fields_fill_gaps_only() {

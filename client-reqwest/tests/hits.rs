@@ -9,15 +9,13 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Origin, TestClock, builder, client, redirect, response, source};
 use client_reqwest::cache_engine::stats::{Outcome, Purpose};
 use client_reqwest::{CachedClient, Controls, Fallback, Forward, Reason, ResponseExt, Source};
 use futures_util::TryStreamExt;
 use http::{HeaderValue, StatusCode, Version};
-use support::{Origin, TestClock, builder, client, redirect, response, source};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");
 

@@ -9,13 +9,12 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{Origin, Seen, TestClock, redirect, response, source};
 use async_trait::async_trait;
 use axum::response::Response as OriginResponse;
 use client_reqwest::{
@@ -27,7 +26,6 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Extensions, Method, StatusCode};
 use reqwest::{Client, Request, Response};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Error, Middleware, Next};
-use support::{Origin, Seen, TestClock, redirect, response, source};
 use tokio::sync::Notify;
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");

@@ -9,19 +9,17 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::{Origin, TestClock, builder, redirect, response, source};
 use client_reqwest::{
     CachedClient, CachedClientBuilder, Exchange, Expiry, Options, Reason, ResponseExt, Source, SqliteStorage,
     Step, filter_fn,
 };
 use http::StatusCode;
-use support::{Origin, TestClock, builder, redirect, response, source};
 
 /// Eight of them, in seconds.
 const WEEKS: u64 = 8 * 7 * 24 * 3600;

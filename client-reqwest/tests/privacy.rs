@@ -9,17 +9,15 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Origin, Seen, builder, redirect, response, source};
 use axum::response::Response as OriginResponse;
 use client_reqwest::{
     CachedClient, CachedClientBuilder, MemoryStorage, Mode, RequestBuilder, ResponseExt, Source, Storage,
 };
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, SET_COOKIE};
 use reqwest::cookie::Jar;
-use support::{Origin, Seen, builder, redirect, response, source};
 
 /// Answers with who it thinks the caller is. The query is the answer's `Cache-Control`, the path may ask for
 /// `Vary` or lead elsewhere.

@@ -9,12 +9,11 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{Origin, response};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -23,7 +22,6 @@ use cache_proxy::{MARKER, Proxy};
 use client_reqwest::{Mode, Options};
 use futures_util::StreamExt;
 use http::{Method, StatusCode};
-use support::{Origin, response};
 use tokio::sync::Notify;
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=60");

@@ -8,12 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
+use crate::support::{self, Origin, builder, client, redirect, response};
 use client_reqwest::redirect::Policy;
 use http::{HeaderMap, HeaderValue};
 use reqwest::{Body, Url};
-use support::{Origin, builder, client, redirect, response};
 
 /// An origin whose `/to/<path>` redirects to `target`'s `/<path>`, and which else says `ok`.
 async fn leading_to(status: u16, target: String) -> Origin {

@@ -9,19 +9,17 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::error::Error as _;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::support::{Origin, builder, response, source};
 use cache_api::{CborSerializer, Serializer};
 use cache_serializers::{Encrypted, Key, Keyring, Signed};
 use client_reqwest::{
     CachedClient, CachedClientBuilder, ResponseExt, Source, SqliteStorage, storage_from_url,
 };
-use support::{Origin, builder, response, source};
 
 const FRESH: (&str, &str) = ("cache-control", "max-age=600");
 
@@ -180,7 +178,7 @@ async fn an_unwritable_path_is_said_when_building() {
 fn an_application_keeps_its_file_in_the_users_cache_directory() {
     let dir = tempfile::tempdir().unwrap();
     let mut inner = std::process::Command::new(std::env::current_exe().unwrap());
-    inner.args(["--ignored", "--exact", "within_for_app"]).env("XDG_CACHE_HOME", dir.path());
+    inner.args(["--ignored", "--exact", "sqlite::within_for_app"]).env("XDG_CACHE_HOME", dir.path());
     assert!(inner.output().unwrap().status.success());
     assert!(dir.path().join("my-app/http.sqlite").is_file());
 }

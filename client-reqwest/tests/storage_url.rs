@@ -8,11 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::error::Error as _;
 
-use support::builder;
+use crate::support::builder;
 
 async fn why(url: &str) -> String {
     let error = builder().storage_url(url).build().await.unwrap_err();

@@ -9,10 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
+use crate::support::{Origin, builder, response, source};
 use client_reqwest::{CachedClient, RequestBuilder, Source};
-use support::{Origin, builder, response, source};
 
 async fn origin() -> Origin {
     Origin::with(|seen| match seen.path.as_str() {

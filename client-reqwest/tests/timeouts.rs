@@ -8,14 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Origin, builder, client, redirect, response};
 use axum::body::Body;
 use client_reqwest::CachedClient;
 use futures_util::StreamExt;
-use support::{Origin, builder, client, redirect, response};
 use tokio::time::{Instant, sleep};
 
 const SHORT: Duration = Duration::from_millis(150);

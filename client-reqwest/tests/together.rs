@@ -9,14 +9,13 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::support::{Origin, builder, client, response, source};
 use async_trait::async_trait;
 use axum::body::Body;
 use cache_api::{
@@ -26,7 +25,6 @@ use cache_api::{
 use client_reqwest::{MemoryStorage, Source, Storage};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use support::{Origin, builder, client, response, source};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 

@@ -8,11 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-mod support;
-
 use std::time::Duration;
 
-use support::builder;
+use crate::support::builder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Switches protocols, then echoes four bytes.

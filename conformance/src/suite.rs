@@ -166,16 +166,26 @@ impl Suite {
     /// Runs the suite as this process's test harness: arguments are libtest's, and cargo-nextest works too.
     #[must_use]
     pub fn run(self) -> ExitCode {
+        Self::run_all([self])
+    }
+
+    /// Runs several suites as one test harness: those of one program, which is built and linked once.
+    #[must_use]
+    pub fn run_all(suites: impl IntoIterator<Item = Self>) -> ExitCode {
         let arguments = Arguments::from_args();
-        // cargo-nextest lists twice, then runs each trial by its exact name, and never one that is ignored:
-        // an absence must show at the first listing.
-        if !(arguments.list && arguments.ignored) {
-            self.announce_absence();
+        let mut trials = Vec::new();
+        for suite in suites {
+            // cargo-nextest lists twice, then runs each trial by its exact name, and never one that is ignored:
+            // an absence must show at the first listing.
+            if !(arguments.list && arguments.ignored) {
+                suite.announce_absence();
+            }
+            if !arguments.list && !arguments.exact {
+                suite.announce();
+            }
+            trials.extend(suite.trials());
         }
-        if !arguments.list && !arguments.exact {
-            self.announce();
-        }
-        libtest_mimic::run(&arguments, self.trials()).exit_code()
+        libtest_mimic::run(&arguments, trials).exit_code()
     }
 
     /// One trial a case, named `<backend>::<group>::<case>`. Cases of what the subject lacks are not there.

@@ -44,8 +44,8 @@ fn absence_is_ignored_unless_required() {
         (Some("redis,nowhere"), true),
         (Some("all"), true),
     ] {
-        assert_eq!(passes("inner_is_ignored", list), !required, "{REQUIRE}={list:?}");
-        assert_eq!(passes("inner_fails", list), required, "{REQUIRE}={list:?}");
+        assert_eq!(passes("presence::inner_is_ignored", list), !required, "{REQUIRE}={list:?}");
+        assert_eq!(passes("presence::inner_fails", list), required, "{REQUIRE}={list:?}");
     }
 }
 

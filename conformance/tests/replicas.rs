@@ -70,12 +70,7 @@ fn main() -> ExitCode {
         .and(Trials::new("redis", redis.presence()).case("server_killed", || killed(Kind::Single, 0)))
         .and(dead("redis", &redis));
     for (backend, service) in &others {
-        trials = trials.and(of(backend, service));
-        // After silence MongoDB's driver may wait for connections that were never greeted, for a minute and more: what the
-        // README of that backend says.
-        if *backend != "mongo" {
-            trials = trials.and(dead(backend, service));
-        }
+        trials = trials.and(of(backend, service)).and(dead(backend, service));
     }
     trials.run()
 }

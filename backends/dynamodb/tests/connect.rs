@@ -8,13 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/own.rs"]
-mod own_server;
-#[path = "support/script.rs"]
-mod script;
-
 use std::sync::atomic::Ordering;
 
+use crate::own_server::{client, endpoint, open};
+use crate::script;
 use cache_api::{BodyId, ErrorKind, Namespace, Storage};
 use cache_backend_dynamodb::{
     DynamoDbStorage,
@@ -30,9 +27,8 @@ use cache_conformance::{
     sample::{is_stored, key, put, start},
     services::{Trials, dynamodb::Single, own},
 };
-use own_server::{client, endpoint, open};
 
-fn main() -> std::process::ExitCode {
+pub(crate) fn trials() -> Trials {
     Trials::new("dynamodb", own(&Single).presence())
         .case("missing_table", missing_table)
         .case("table_created", table_created)
@@ -47,7 +43,6 @@ fn main() -> std::process::ExitCode {
         .case("reads_left_undone", reads_left_undone)
         .case("own_client", own_client)
         .case("namespaces_over_one_client", namespaces_over_one_client)
-        .run()
 }
 
 fn url(endpoint: &str, table: &str, more: &str) -> String {

@@ -8,13 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/own.rs"]
-mod own_server;
-#[path = "support/proxy.rs"]
-mod proxy;
-
 use std::{collections::HashMap, time::Duration};
 
+use crate::own_server::{client, endpoint, open};
+use crate::proxy::Proxy;
 use bytes::Bytes;
 use cache_api::{
     Acquired, Body, Change, Committed, FRAME_SIZE, Filter, Outcome, Refusal, Storage, StoredHead, TagDigest,
@@ -28,14 +25,12 @@ use cache_conformance::{
     sample::{entry, inline, is_stored, key, put, put_stored, start, stored},
     services::{Service, Trials, dynamodb::Single, own},
 };
-use own_server::{client, endpoint, open};
-use proxy::Proxy;
 
 type Item = HashMap<String, AttributeValue>;
 
 const TABLE: &str = "conformance";
 
-fn main() -> std::process::ExitCode {
+pub(crate) fn trials() -> Trials {
     Trials::new("dynamodb", own(&Single).presence())
         .case("round_trips", round_trips)
         .case("every_item_expires", every_item_expires)
@@ -48,7 +43,6 @@ fn main() -> std::process::ExitCode {
         .case("longer_lives", longer_lives)
         .case("purge_by_another", purge_by_another)
         .case("max_entry_size", max_entry_size)
-        .run()
 }
 
 /// A storage whose round trips are counted.

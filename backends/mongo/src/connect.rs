@@ -3,7 +3,10 @@
 use std::{
     fmt,
     future::IntoFuture,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,10 +20,10 @@ use mongodb::{
         SelectionCriteria, WriteConcern,
     },
 };
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
-    error::{config, error, failed, server_code},
+    error::{config, error, failed, is_answer, server_code},
     schema::{COLLECTIONS, FRAMES, LEASES, PURGES, RESOURCES, body_index, expiry_index, tag_index},
 };
 
@@ -41,12 +44,20 @@ pub(crate) enum Target {
 }
 
 /// A database of a server, connected to at the first use.
+///
+/// The driver opens few connections at a time, and waits for those under way without a limit: where a server accepts and
+/// then says nothing, its client answers nothing for minutes after the server is back. A client of our own that says
+/// nothing for long is given up for another.
 pub(crate) struct Server {
     target: Target,
     prefix: String,
     connect_timeout: Option<Duration>,
     timeout: Duration,
-    collections: OnceCell<Collections>,
+    current: Mutex<Arc<OnceCell<Arc<Collections>>>>,
+    /// Whether the collections were made sure to be ours, over this client or one before.
+    prepared: AtomicBool,
+    /// Since when the server was asked without having answered anything.
+    asked: Mutex<Option<Instant>>,
     /// How many namespaces are open over it.
     namespaces: AtomicUsize,
 }
@@ -71,14 +82,30 @@ impl Server {
             prefix,
             connect_timeout,
             timeout,
-            collections: OnceCell::new(),
+            current: Mutex::default(),
+            prepared: AtomicBool::new(false),
+            asked: Mutex::default(),
             namespaces: AtomicUsize::new(0),
         }
     }
 
     /// Connects at the first call, and makes sure that the collections are ours.
-    pub(crate) async fn collections(&self) -> Result<&Collections> {
-        self.collections.get_or_try_init(|| self.connect()).await
+    pub(crate) async fn collections(&self) -> Result<Arc<Collections>> {
+        let current = self.current();
+        current.get_or_try_init(async || self.connect().await.map(Arc::new)).await.cloned()
+    }
+
+    /// Those of a client that answers, or has been waited for not too long.
+    fn current(&self) -> Arc<OnceCell<Arc<Collections>>> {
+        let mut current = lock(&self.current);
+        let mut asked = lock(&self.asked);
+        let silent = asked.get_or_insert_with(Instant::now).elapsed();
+        if silent > self.timeout && current.initialized() && matches!(self.target, Target::Url(_)) {
+            tracing::warn!(backend = "mongo", ?silent, "the server does not answer: connecting to it anew");
+            *current = Arc::default();
+            *asked = Some(Instant::now());
+        }
+        Arc::clone(&current)
     }
 
     /// One more namespace uses it.
@@ -92,7 +119,8 @@ impl Server {
         if self.namespaces.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
         }
-        if let (Target::Url(_), Some(collections)) = (&self.target, self.collections.get()) {
+        let current = Arc::clone(&lock(&self.current));
+        if let (Target::Url(_), Some(collections)) = (&self.target, current.get()) {
             let shutdown = collections.resources.client().clone().shutdown().immediate(true);
             // What does not end in time ends with its connections.
             let _ = tokio::time::timeout(self.timeout, shutdown).await;
@@ -105,15 +133,21 @@ impl Server {
         operation: &'static str,
         command: impl IntoFuture<Output = mongodb::error::Result<T>>,
     ) -> Result<T> {
-        match tokio::time::timeout(self.timeout, command.into_future()).await {
-            Ok(answer) => answer.map_err(|cause| failed(operation, cause)),
-            Err(_) => Err(error(ErrorKind::Timeout, operation)),
+        let answer = tokio::time::timeout(self.timeout, command.into_future())
+            .await
+            .map_err(|_| error(ErrorKind::Timeout, operation))?;
+        if answer.as_ref().err().is_none_or(is_answer) {
+            *lock(&self.asked) = None;
         }
+        answer.map_err(|cause| failed(operation, cause))
     }
 
     async fn connect(&self) -> Result<Collections> {
         let database = self.database().await?;
-        try_join_all(COLLECTIONS.map(|kind| self.prepare(&database, kind))).await?;
+        if !self.prepared.load(Ordering::Acquire) {
+            try_join_all(COLLECTIONS.map(|kind| self.prepare(&database, kind))).await?;
+            self.prepared.store(true, Ordering::Release);
+        }
         let named = |kind: &str| format!("{}.{kind}", self.prefix);
         Ok(Collections {
             resources: database.collection_with_options(&named(RESOURCES), options()),
@@ -198,6 +232,10 @@ impl Server {
         }
         Err(incompatible(collection.name(), "does not give back what is put into it, as a view does not"))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What holds for all collections, whatever their client says.

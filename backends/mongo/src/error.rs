@@ -52,6 +52,18 @@ fn code(cause: &Cause) -> Option<i32> {
     }
 }
 
+/// Whether the server said so, and is there: not where the way to it, or the wait for it, failed.
+pub(crate) fn is_answer(cause: &Cause) -> bool {
+    !matches!(
+        &*cause.kind,
+        CauseKind::Io(_)
+            | CauseKind::ConnectionPoolCleared { .. }
+            | CauseKind::ServerSelection { .. }
+            | CauseKind::DnsResolve { .. }
+            | CauseKind::Shutdown
+    )
+}
+
 type Explained = (ErrorKind, Option<&'static str>);
 
 fn explain(cause: &Cause) -> Explained {

@@ -154,7 +154,7 @@ impl Inner {
     }
 
     /// The collections, after making sure once that they are ours.
-    pub(crate) async fn store(&self) -> Result<&Collections> {
+    pub(crate) async fn store(&self) -> Result<Arc<Collections>> {
         if self.closed.load(Ordering::Acquire) {
             return Err(error(ErrorKind::Closed, "connect"));
         }

@@ -8,11 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/own.rs"]
-mod own;
-
 use std::{path::Path, time::Duration};
 
+use crate::own::{self, builder, client, database, open};
 use cache_api::{Error, ErrorKind, Filter, Namespace, Outcome, Storage, TagDigest};
 use cache_backend_mongo::{
     MongoStorage, MongoStorageBuilder,
@@ -22,26 +20,24 @@ use cache_backend_mongo::{
         options::ClientOptions,
     },
 };
+use cache_conformance::services::Trials;
 use cache_conformance::{
     sample::{is_stored, key, put, put_stored, start},
     services::{Process, directory, free_port, mongo::on_port},
 };
-use own::{builder, client, database, open};
 
-fn main() -> std::process::ExitCode {
-    own::run(|trials| {
-        trials
-            .case("nobody_there", nobody_there)
-            .case("server_restarted", server_restarted)
-            .case("password", password)
-            .case("permissions", permissions)
-            .case("collections_of_others", collections_of_others)
-            .case("indexes_that_are_there", indexes_that_are_there)
-            .case("own_clients", own_clients)
-            .case("settings_that_cannot_work", settings_that_cannot_work)
-            .case("namespaces_over_one_connection", namespaces_over_one_connection)
-            .case("many_replicas_at_once", many_replicas_at_once)
-    })
+pub(crate) fn trials(trials: Trials) -> Trials {
+    trials
+        .case("nobody_there", nobody_there)
+        .case("server_restarted", server_restarted)
+        .case("password", password)
+        .case("permissions", permissions)
+        .case("collections_of_others", collections_of_others)
+        .case("indexes_that_are_there", indexes_that_are_there)
+        .case("own_clients", own_clients)
+        .case("settings_that_cannot_work", settings_that_cannot_work)
+        .case("namespaces_over_one_connection", namespaces_over_one_connection)
+        .case("many_replicas_at_once", many_replicas_at_once)
 }
 
 /// No credential is in what a user or a log sees.

@@ -8,34 +8,30 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/own.rs"]
-mod own;
-
 use std::time::Duration;
 
+use crate::own::{builder, collection, namespace, open};
 use cache_api::{
     Body, Change, Committed, FRAME_SIZE, Filter, INLINE_MAX, Outcome, Refusal, Storage, TagDigest, VariantId,
 };
 use cache_backend_mongo::mongodb::bson::{Bson, Document, doc};
 use cache_conformance::sample::{self, HOUR, entry, inline, is_stored, key, put, put_stored, start};
+use cache_conformance::services::Trials;
 use futures_util::TryStreamExt;
-use own::{builder, collection, namespace, open};
 
 const KINDS: [&str; 4] = ["resources", "frames", "leases", "purges"];
 
-fn main() -> std::process::ExitCode {
-    own::run(|trials| {
-        trials
-            .case("every_document_has_a_date", every_document_has_a_date)
-            .case("frames_outlive_their_entry", frames_outlive_their_entry)
-            .case("values_of_others", values_of_others)
-            .case("purges_of_others", purges_of_others)
-            .case("more_than_a_document_holds", more_than_a_document_holds)
-            .case("many_heads", many_heads)
-            .case("inline_bodies_beyond_the_document", inline_bodies_beyond_the_document)
-            .case("max_entry_size", max_entry_size)
-            .case("marks_beyond_the_list", marks_beyond_the_list)
-    })
+pub(crate) fn trials(trials: Trials) -> Trials {
+    trials
+        .case("every_document_has_a_date", every_document_has_a_date)
+        .case("frames_outlive_their_entry", frames_outlive_their_entry)
+        .case("values_of_others", values_of_others)
+        .case("purges_of_others", purges_of_others)
+        .case("more_than_a_document_holds", more_than_a_document_holds)
+        .case("many_heads", many_heads)
+        .case("inline_bodies_beyond_the_document", inline_bodies_beyond_the_document)
+        .case("max_entry_size", max_entry_size)
+        .case("marks_beyond_the_list", marks_beyond_the_list)
 }
 
 async fn all(kind: &str, namespace: &str) -> Vec<Document> {

@@ -8,9 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/own.rs"]
-mod own;
-
+use crate::own;
+use cache_conformance::services::Trials;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -30,10 +29,8 @@ use cache_backend_mongo::{
 use cache_conformance::sample::{HOUR, entry, inline, key, start, stored};
 use futures_util::TryStreamExt;
 
-fn main() -> std::process::ExitCode {
-    own::run(|trials| {
-        trials.case("each_operation", each_operation).case("reads_and_writes_are_of_majorities", majorities)
-    })
+pub(crate) fn trials(trials: Trials) -> Trials {
+    trials.case("each_operation", each_operation).case("reads_and_writes_are_of_majorities", majorities)
 }
 
 /// The commands that were sent.

@@ -1,4 +1,4 @@
-//! The conformance suite over S3: one bucket, which all cases share.
+//! The conformance suite over S3 (one bucket), local files and a store in memory, each of which all cases share.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,82 +8,58 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "aws")]
+#[path = "support/s3.rs"]
+mod s3;
 #[path = "support/server.rs"]
 mod server;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
-use async_trait::async_trait;
 use cache_api::CborSerializer;
 use cache_backend_object_store::{
     ObjectStoreStorage,
-    object_store::{ObjectStore, aws::AmazonS3Builder},
+    object_store::{ObjectStore, local::LocalFileSystem, memory::InMemory},
 };
-use cache_conformance::{
-    Ability, OwnServer, Remote, ServerError, Subject, Suite,
-    services::{self, Service, s3::Kind},
-};
+use cache_conformance::{Ability, Suite};
 use cache_serializers::{Encrypted, Key, Keyring};
+use server::Server;
 
 fn main() -> std::process::ExitCode {
-    let s3 = services::s3::single();
+    let directory = tempfile::tempdir().unwrap();
+    let suites = [
+        Suite::new("object-store-memory", memory()),
+        hiding(Suite::new("object-store-file", files(directory.path()))).bodies_outside(),
+    ];
+    let suites = suites.into_iter();
+    #[cfg(feature = "aws")]
+    let bucket = cache_conformance::services::s3::single();
     // A fake of S3 takes milliseconds for a request, and some cases make thousands; the same code has its 5,000 entries
     // in a directory and in memory.
-    let suite = Suite::new("object-store", server(&s3)).patience(Duration::from_secs(600)).many(1_000);
-    let suite = suite.bodies_outside();
-    let suite = suite.presence(s3.presence()).without(Ability::Touch).without(Ability::Events);
-    let suite = suite
-        .hiding(Arc::new(Encrypted::new(CborSerializer::new(), &Keyring::new(1, Key::random().unwrap()))));
-    suite.shared().persistent().run()
+    #[cfg(feature = "aws")]
+    let suites = suites.chain([hiding(Suite::new("object-store", s3::server(&bucket)))
+        .presence(bucket.presence())
+        .patience(std::time::Duration::from_secs(600))
+        .many(1_000)
+        .bodies_outside()]);
+    Suite::run_all(
+        suites.map(|suite| suite.shared().persistent().without(Ability::Touch).without(Ability::Events)),
+    )
 }
 
-fn server(s3: &Service) -> server::Server {
-    let url = s3.url().unwrap_or("s3://absent").to_owned();
-    let builder = ObjectStoreStorage::builder().url(&url).unwrap();
-    let raw = Box::new({
-        let url = url.clone();
-        move || client(&url)
-    });
-    let own = s3.is_process().then_some(own_server as server::OwnServers);
-    server::Server { builder, raw, url: Some((url, own)), prefix: String::new() }
+fn hiding(suite: Suite) -> Suite {
+    suite.hiding(Arc::new(Encrypted::new(CborSerializer::new(), &Keyring::new(1, Key::random().unwrap()))))
 }
 
-/// A server that a case may kill. What is started again has no bucket: it gets a new one.
-struct Killable(Arc<dyn OwnServer>, Mutex<String>);
-
-fn own_server() -> Arc<dyn OwnServer> {
-    Arc::new(Killable(services::own_server(Kind::Plain, server), Mutex::default()))
+fn memory() -> Server {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let builder = ObjectStoreStorage::builder().store(Arc::clone(&store)).prefix("some/where");
+    Server { builder, raw: Box::new(move || Arc::clone(&store)), url: None, prefix: "some/where/".to_owned() }
 }
 
-#[async_trait]
-impl OwnServer for Killable {
-    async fn start(&self) -> Result<Arc<dyn Subject>, ServerError> {
-        let subject = self.0.start().await?;
-        *self.1.lock().unwrap() = subject.remote().map(Remote::address).unwrap_or_default();
-        Ok(subject)
-    }
-
-    async fn kill(&self) -> Result<(), ServerError> {
-        self.0.kill().await
-    }
-
-    async fn restart(&self) -> Result<(), ServerError> {
-        self.0.restart().await?;
-        let address = self.1.lock().unwrap().clone();
-        let created = tokio::task::spawn_blocking(move || services::s3::create_bucket(&address)).await?;
-        created.map_err(|e| e.to_string().into())
-    }
-}
-
-fn client(url: &str) -> Arc<dyn ObjectStore> {
-    let (bucket, query) = url.trim_start_matches("s3://").split_once('?').unwrap();
-    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap();
-        builder = builder.with_config(name.parse().unwrap(), value);
-    }
-    Arc::new(builder.build().unwrap())
+fn files(directory: &Path) -> Server {
+    let builder = ObjectStoreStorage::builder().url(&format!("file://{}", directory.display())).unwrap();
+    let root = directory.to_owned();
+    let raw = Box::new(move || Arc::new(LocalFileSystem::new_with_prefix(&root).unwrap()) as _);
+    Server { builder, raw, url: None, prefix: String::new() }
 }

@@ -9,15 +9,12 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/wrapped.rs"]
-mod wrapped;
-
 use std::{future::Future, sync::Arc, time::Duration};
 
+use crate::wrapped::{Fault, Wrapped};
 use cache_api::{Body, CacheKey, Change, Committed, Entry, Result, Storage as _, TagDigest, Ticket};
 use cache_backend_object_store::ObjectStoreStorage;
 use cache_conformance::sample::{entry, inline, is_stored, key, put, start, stored};
-use wrapped::{Fault, Wrapped};
 
 #[derive(Clone, Copy, Debug)]
 enum By {

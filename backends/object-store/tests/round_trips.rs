@@ -8,11 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/wrapped.rs"]
-mod wrapped;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::wrapped::{Fault, Wrapped};
 use cache_api::{Acquired, Change, Committed, FRAME_SIZE, Filter, Outcome, Refusal, Storage as _, TagDigest};
 use cache_backend_object_store::{
     ObjectStoreStorage,
@@ -20,7 +18,6 @@ use cache_backend_object_store::{
 };
 use cache_conformance::sample::{entry, inline, is_stored, key, put, put_stored, start, stored};
 use futures_util::TryStreamExt as _;
-use wrapped::{Fault, Wrapped};
 
 async fn open(store: &Arc<Wrapped>) -> ObjectStoreStorage {
     let storage = ObjectStoreStorage::builder().store(Arc::clone(store) as _).build().await.unwrap();

@@ -9,9 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/server.rs"]
-mod server;
-
 use std::{
     future::Future,
     pin::Pin,
@@ -19,10 +16,10 @@ use std::{
     time::Duration,
 };
 
+use crate::server::{self, Server, present};
 use cache_api::{Body, Change, Namespace, Storage, TagDigest, Use, VariantId};
 use cache_backend_postgres::PostgresStorage;
 use cache_conformance::sample::{entry, inline, key, put, put_stored, start, stored};
-use server::{Server, present};
 use sqlx::{PgConnection, Row};
 
 const TAGS: u64 = 80;

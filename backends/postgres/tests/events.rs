@@ -8,11 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/server.rs"]
-mod server;
-
 use std::time::Duration;
 
+use crate::server::{self, Server, present};
 use cache_api::{
     BodyId, CacheKey, Change, Committed, Error, ErrorKind, Event, EventStream, Namespace, Storage, TagDigest,
 };
@@ -22,7 +20,6 @@ use cache_conformance::{
     services::{Service, own, postgres},
 };
 use futures_util::{StreamExt as _, future::join_all};
-use server::{Server, present};
 use sqlx::{PgConnection, PgPool, Row as _, query, raw_sql};
 
 fn single() -> Option<Service> {

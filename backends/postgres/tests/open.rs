@@ -8,15 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/server.rs"]
-mod server;
-
+use crate::server::{Server, present};
 use cache_api::{Committed, ErrorKind, Event, Filter, Namespace, Refusal, Result, Storage};
 use cache_backend_postgres::{PostgresStorage, PostgresStorageBuilder};
 use cache_conformance::sample::{self, key, put, start};
 use cache_conformance::services::{Service, postgres};
 use futures_util::StreamExt as _;
-use server::{Server, present};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, raw_sql};
 use url::Url;
 

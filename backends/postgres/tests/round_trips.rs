@@ -9,11 +9,9 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/server.rs"]
-mod server;
-
 use std::time::Duration;
 
+use crate::server::{Server, present};
 use cache_api::{
     Body, Change, Committed, FRAME_SIZE, Filter, Namespace, Outcome, Storage, TagDigest, Use, VariantId,
 };
@@ -22,7 +20,6 @@ use cache_conformance::{
     sample::{entry, inline, key, start, stored},
 };
 use futures_util::TryStreamExt;
-use server::{Server, present};
 
 /// No other statement has two arrays of text: channels and payloads.
 fn tells_of_commits(message: &[u8]) -> bool {

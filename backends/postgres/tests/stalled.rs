@@ -9,15 +9,12 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/server.rs"]
-mod server;
-
 use std::time::Duration;
 
+use crate::server::{self, Server, present};
 use cache_api::{BodyId, CacheKey, Change, Committed, Namespace, Refusal, Storage, TagDigest};
 use cache_backend_postgres::PostgresStorage;
 use cache_conformance::sample::{self, entry, inline, put, start};
-use server::{Server, present};
 use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 use tokio::{task::JoinHandle, time::sleep};
 

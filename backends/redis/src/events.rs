@@ -23,6 +23,10 @@ use crate::{
 /// How long after an echo the next one is asked for.
 const BEAT: Duration = Duration::from_secs(3);
 
+/// How long the first echo is waited for before it is asked for again: the nodes of a cluster that have just met, or lost
+/// each other, pass nothing on until their links stand.
+const FIRST: Duration = Duration::from_secs(1);
+
 #[async_trait]
 impl Events for RedisStorage {
     async fn subscribe(&self) -> Result<EventStream> {
@@ -39,7 +43,7 @@ impl Events for RedisStorage {
         let messages = messages.map_err(cannot_listen)?;
         let (sender, stream) = event_channel();
         let mut listening = Listening { inner: Arc::clone(inner), messages, echo, round: 0 };
-        listening.echo(Duration::ZERO, &sender).await?;
+        listening.first_echo(&sender).await?;
         tokio::spawn(listening.deliver(sender));
         Ok(stream)
     }
@@ -69,21 +73,32 @@ impl Listening {
     /// Returns why nothing comes any more.
     async fn listen(&mut self, sender: &EventSender) -> Error {
         loop {
-            if let Err(cause) = self.echo(BEAT, sender).await {
+            if let Err(cause) = self.echo(BEAT, HEARTBEAT, sender).await {
                 return cause;
+            }
+        }
+    }
+
+    /// Nothing is promised before the first echo: one that is lost is asked for again.
+    async fn first_echo(&mut self, sender: &EventSender) -> Result<()> {
+        let deadline = Instant::now() + HEARTBEAT;
+        loop {
+            match self.echo(Duration::ZERO, FIRST, sender).await {
+                Err(cause) if cause.kind() == ErrorKind::Timeout && Instant::now() < deadline => {}
+                heard => return heard,
             }
         }
     }
 
     /// Passes on what comes, and proves meanwhile that all is well: what every primary publishes comes back over
     /// the connection on which others' messages would.
-    async fn echo(&mut self, pause: Duration, sender: &EventSender) -> Result<()> {
+    async fn echo(&mut self, pause: Duration, patience: Duration, sender: &EventSender) -> Result<()> {
         let inner = Arc::clone(&self.inner);
         self.round += 1;
         let mut word = self.round.to_string();
         let mut asking = Box::pin(inner.ask(&self.echo, word.clone(), pause));
         let (mut heard, mut wanted, mut failed_before) = (0, None, false);
-        let deadline = Instant::now() + HEARTBEAT;
+        let deadline = Instant::now() + patience;
         while wanted.is_none_or(|wanted| heard < wanted) {
             tokio::select! {
                 message = self.messages.next() => match message {

@@ -1,4 +1,4 @@
-//! The conformance suite over one server, which all cases share.
+//! The conformance suite over one server, and over a cluster of three masters, each of which all cases share.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,8 +19,12 @@ use cache_serializers::{Encrypted, Key, Keyring};
 
 fn main() -> std::process::ExitCode {
     let redis = services::redis::single();
-    let suite = Suite::new("redis", server::Server::of(&redis)).presence(redis.presence());
-    let suite = suite
+    let single = Suite::new("redis", server::Server::of(&redis)).presence(redis.presence());
+    let single = single
         .hiding(Arc::new(Encrypted::new(CborSerializer::new(), &Keyring::new(1, Key::random().unwrap()))));
-    suite.shared().persistent().native_expiry().bodies_outside().run()
+    let nodes = services::redis::cluster();
+    let cluster = Suite::new("redis-cluster", server::Server::of(&nodes)).presence(nodes.presence());
+    Suite::run_all(
+        [single, cluster].map(|suite| suite.shared().persistent().native_expiry().bodies_outside()),
+    )
 }

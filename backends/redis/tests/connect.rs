@@ -8,11 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/own.rs"]
-mod own_server;
-
 use std::time::Duration;
 
+use crate::own_server::{ask, open, port, raw};
 use cache_api::{ErrorKind, Filter, Namespace, Storage, TagDigest, VariantId};
 use cache_backend_redis::{RedisStorage, redis};
 use cache_conformance::sample::{is_stored, key, put, put_stored, start};
@@ -20,9 +18,8 @@ use cache_conformance::services::{
     Trials, own,
     redis::{self as servers, Kind},
 };
-use own_server::{ask, open, port, raw};
 
-fn main() -> std::process::ExitCode {
+pub(crate) fn trials() -> Trials {
     Trials::new("redis", own(&Kind::Single).presence())
         .case("scripts_forgotten", scripts_forgotten)
         .case("server_restarted", server_restarted)
@@ -35,7 +32,6 @@ fn main() -> std::process::ExitCode {
         .case("cluster_down", cluster_down)
         .case("own_connections", own_connections)
         .case("namespaces_over_one_connection", namespaces_over_one_connection)
-        .run()
 }
 
 async fn scripts_forgotten() {

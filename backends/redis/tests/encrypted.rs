@@ -13,11 +13,11 @@ use cache_backend_redis::RedisStorage;
 use cache_conformance::sample::{is_stored, key, put, start};
 use cache_conformance::services::{Trials, own, redis::Kind};
 
-fn main() -> std::process::ExitCode {
+pub(crate) fn trials() -> Trials {
     let service = own(&Kind::Tls);
     let url = service.url().unwrap_or_default().to_owned();
     let trials = Trials::new("redis-tls", service.presence());
-    trials.case("own_authority", || own_authority(url)).run()
+    trials.case("own_authority", || own_authority(url))
 }
 
 async fn own_authority(url: String) {

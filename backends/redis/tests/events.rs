@@ -8,11 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/own.rs"]
-mod own_server;
-
 use std::time::Duration;
 
+use crate::own_server::{ask, open, port, raw};
 use cache_api::{CacheKey, Error, ErrorKind, Event, EventStream, Namespace, Storage};
 use cache_backend_redis::{
     RedisStorage,
@@ -21,9 +19,8 @@ use cache_backend_redis::{
 use cache_conformance::sample::{key, put, start};
 use cache_conformance::services::{Trials, own, redis::Kind};
 use futures_util::StreamExt as _;
-use own_server::{ask, open, port, raw};
 
-fn main() -> std::process::ExitCode {
+pub(crate) fn trials() -> Trials {
     Trials::new("redis", own(&Kind::Single).presence())
         .case("server_killed", server_killed)
         .case("server_that_hangs", server_that_hangs)
@@ -35,7 +32,6 @@ fn main() -> std::process::ExitCode {
         .case("cluster_node_killed", cluster_node_killed)
         .case("over_sentinel", over_sentinel)
         .case("not_allowed", not_allowed)
-        .run()
 }
 
 async fn listen(storage: &RedisStorage) -> EventStream {

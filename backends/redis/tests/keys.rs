@@ -8,11 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/own.rs"]
-mod own_server;
-
 use std::time::Duration;
 
+use crate::own_server::{ask, open, port, raw};
 use cache_api::{
     Body, Change, Committed, ErrorKind, FRAME_SIZE, Filter, Outcome, Refusal, Storage, TagDigest, VariantId,
 };
@@ -26,9 +24,8 @@ use cache_conformance::{
     services::{Service, Trials, own, redis::Kind},
 };
 use futures_util::StreamExt as _;
-use own_server::{ask, open, port, raw};
 
-fn main() -> std::process::ExitCode {
+pub(crate) fn trials() -> Trials {
     Trials::new("redis", own(&Kind::Single).presence())
         .case("round_trips", round_trips)
         .case("every_key_expires", every_key_expires)
@@ -41,7 +38,6 @@ fn main() -> std::process::ExitCode {
         .case("marks_are_bounded", marks_are_bounded)
         .case("full_server", full_server)
         .case("max_entry_size", max_entry_size)
-        .run()
 }
 
 async fn round_trips() {

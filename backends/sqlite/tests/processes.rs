@@ -41,7 +41,7 @@ async fn they_hammer_one_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("shared.sqlite");
     // The file is not there yet: they create it at the same time, too.
-    let children: Vec<_> = (0..6).map(|_| spawn("child_hammers", &file)).collect();
+    let children: Vec<_> = (0..6).map(|_| spawn("processes::child_hammers", &file)).collect();
     for child in children {
         succeeded(child).await;
     }
@@ -126,7 +126,7 @@ async fn they_are_killed_while_writing() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("killed.sqlite");
     for round in 0..12 {
-        let mut children: Vec<_> = (0..2).map(|_| spawn("child_hammers", &file)).collect();
+        let mut children: Vec<_> = (0..2).map(|_| spawn("processes::child_hammers", &file)).collect();
         tokio::time::sleep(Duration::from_millis(150 + 20 * round)).await;
         for child in &mut children {
             child.start_kill().unwrap();

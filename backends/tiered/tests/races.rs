@@ -7,20 +7,13 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/hub.rs"]
-mod hub;
-#[path = "support/replica.rs"]
-mod replica;
-#[path = "support/tiers.rs"]
-mod tiers;
-
 use std::time::Duration;
 
+use crate::replica::{NOW, found, hub, is_hit, pair, put, until};
 use cache_api::{Event, Storage, TagDigest};
 use cache_backend_tiered::TieredStorage;
 use cache_conformance::{fault::Operation, sample::key};
 use futures_util::{StreamExt as _, future::BoxFuture};
-use replica::{NOW, found, hub, is_hit, pair, put, until};
 
 /// What changes the resource of number 1.
 type Changes = for<'a> fn(&'a dyn Storage) -> BoxFuture<'a, ()>;

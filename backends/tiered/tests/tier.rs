@@ -7,15 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/hub.rs"]
-mod hub;
-#[path = "support/replica.rs"]
-mod replica;
-#[path = "support/tiers.rs"]
-mod tiers;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::replica::{NOW, found, hub, is_hit, put};
 use cache_api::{Abilities, Body, CacheKey, ErrorKind, Storage};
 use cache_backend_memory::MemoryStorage;
 use cache_backend_tiered::{TieredStorage, TieredStorageBuilder};
@@ -23,7 +17,6 @@ use cache_conformance::{
     fault::{FaultyStorage, Operation},
     sample::{self, key},
 };
-use replica::{NOW, found, hub, is_hit, put};
 
 /// A tier over memory whose calls are counted.
 fn counted(

@@ -7,15 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "support/hub.rs"]
-mod hub;
-#[path = "support/replica.rs"]
-mod replica;
-#[path = "support/tiers.rs"]
-mod tiers;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::hub::Hub;
+use crate::replica::{NOW, found, found_at, hub, is_hit, is_hit_at, pair, put, tier, until};
+use crate::tiers::until_trusted;
 use cache_api::{Change, Committed, ErrorKind, HEARTBEAT, Limits, Namespace, Storage};
 use cache_backend_memory::MemoryStorage;
 use cache_backend_tiered::TieredStorage;
@@ -23,9 +19,6 @@ use cache_conformance::{
     fault::{Fault, FaultyStorage, Operation, Rule},
     sample::{HOUR, entry, key},
 };
-use hub::Hub;
-use replica::{NOW, found, found_at, hub, is_hit, is_hit_at, pair, put, tier, until};
-use tiers::until_trusted;
 
 const SECOND: Duration = Duration::from_secs(1);
 

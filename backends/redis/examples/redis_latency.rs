@@ -1,6 +1,6 @@
 //! What the operations take, and how much memory: give it the URL of a server, or it uses the one on this machine.
 //!
-//! `cargo run --release -p cache-backend-redis --example latency -- redis://127.0.0.1/`
+//! `cargo run --release -p cache-backend-redis --example redis_latency -- redis://127.0.0.1/`
 
 use std::{
     error::Error,

@@ -1,0 +1,11 @@
+//! What the suite does not ask of every storage: one program over one server.
+
+mod connect;
+mod documents;
+#[path = "support/own.rs"]
+mod own;
+mod round_trips;
+
+fn main() -> std::process::ExitCode {
+    own::run(|trials| round_trips::trials(documents::trials(connect::trials(trials))))
+}

@@ -1,0 +1,12 @@
+//! What the suite does not ask of every storage.
+
+mod connect;
+mod encrypted;
+mod events;
+mod keys;
+#[path = "support/own.rs"]
+mod own_server;
+
+fn main() -> std::process::ExitCode {
+    connect::trials().and(events::trials()).and(keys::trials()).and(encrypted::trials()).run()
+}

@@ -1,0 +1,19 @@
+//! Every test of the crate through its public API: one program, linked once.
+
+mod attacks;
+mod bodies;
+mod controls;
+mod explain;
+mod failure;
+mod filter;
+mod flow;
+mod offline;
+mod parts;
+mod posts;
+mod redaction;
+mod replicas;
+mod runtime;
+mod sliding;
+mod stampede;
+mod support;
+mod tags;

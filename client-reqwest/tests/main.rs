@@ -1,0 +1,24 @@
+//! Every test of the crate through its public API: one program, linked once.
+
+mod admin;
+mod blocking;
+mod controls;
+mod cookies;
+mod decompression;
+mod errors;
+mod examples;
+mod faults;
+mod fields;
+mod hits;
+mod middleware;
+mod offline;
+mod privacy;
+mod proxy;
+mod redirect;
+mod sqlite;
+mod storage_url;
+mod support;
+mod tags;
+mod timeouts;
+mod together;
+mod upgrade;
