@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def package(name, *dependencies, **fields):
-    defaults = {"description": "d", "license": "MIT", "readme": "README.md", "rust_version": "1.94"}
+    defaults = {"description": "d", "license": "MIT", "readme": "README.md", "rust_version": "1.94",
+                "keywords": ["k"], "categories": ["c"], "targets": [{"kind": ["lib"]}],
+                "metadata": {"docs": {"rs": {"all-features": True}}}}
     return {"name": name, "dependencies": list(dependencies), "features": {}, "publish": None, **defaults, **fields}
 
 
@@ -87,8 +89,20 @@ class WorkspaceRules(unittest.TestCase):
         inherited = {"lints": {"workspace": True}}
         self.assertEqual(list(workspace_rules.manifests([API], lambda _: inherited)), [])
         self.assertEqual(len(list(workspace_rules.manifests([API], lambda _: {}))), 1)
-        nameless = package("cache-api", description=None)
-        self.assertEqual(len(list(workspace_rules.manifests([nameless], lambda _: inherited))), 1)
+        for lacking in ({"description": None}, {"keywords": []}, {"metadata": None}, {"metadata": {"docs": {"rs": {}}}}):
+            faults = list(workspace_rules.manifests([package("cache-api", **lacking)], lambda _: inherited))
+            self.assertEqual(len(faults), 1, lacking)
+        program = package("cachectl", metadata=None, targets=[{"kind": ["bin"]}])
+        self.assertEqual(list(workspace_rules.manifests([program], lambda _: inherited)), [])
+
+    def test_a_package_without_its_licences_fails(self):
+        def text(file):
+            return (workspace_rules.ROOT / file).read_text(encoding="utf-8")
+
+        self.assertEqual(list(workspace_rules.licences(API, text)), [])
+        self.assertEqual(len(list(workspace_rules.licences(API, lambda _: None))), 2)
+        self.assertEqual(len(list(workspace_rules.licences(API, lambda _: "another"))), 2)
+        self.assertEqual(list(workspace_rules.licences(package("cache-docs", publish=[]), lambda _: None)), [])
 
     def test_a_backend_without_its_files_fails(self):
         faults = list(workspace_rules.backend_files("backends/x", lambda file: file != "tests/conformance.rs"))

@@ -33,6 +33,8 @@ HOUSE = {
 # What every backend's folder has, so that knowing one is knowing all.
 BACKEND_FILES = ["README.md", "src/lib.rs", "src/config.rs", "src/storage.rs", "tests/conformance.rs"]
 
+LICENCES = ["LICENSE-APACHE", "LICENSE-MIT"]
+
 # The policy is a pure function of (request, stored, now): it sees no storage, no network, no clock, no runtime.
 POLICY = "cache-engine/src/policy"
 POLICY_MAY_NOT_SEE = re.compile(
@@ -94,9 +96,23 @@ def manifests(packages, manifest_of):
             yield f"{package['name']}: its manifest does not inherit the lints (`[lints] workspace = true`)"
         if package["publish"] == []:
             continue
-        for field in ("description", "license", "readme", "rust_version"):
+        for field in ("description", "license", "readme", "rust_version", "keywords", "categories"):
             if not package[field]:
                 yield f"{package['name']}: its manifest has no {field}"
+        is_library = any("lib" in target["kind"] for target in package["targets"])
+        if is_library and not ((package["metadata"] or {}).get("docs") or {}).get("rs", {}).get("all-features"):
+            yield f"{package['name']}: docs.rs would leave features out (`[package.metadata.docs.rs] all-features = true`)"
+
+
+def licences(package, read):
+    """Each package that is published has the texts of its licence: it is read without this repository, too."""
+    if package["publish"] == []:
+        return
+    for file in LICENCES:
+        if read(file) is None:
+            yield f"{package['name']}: has no {file}; link it: ln -s …/{file}"
+        elif read(file) != (ROOT / file).read_text(encoding="utf-8"):
+            yield f"{package['name']}: its {file} is not the workspace's"
 
 
 def backend_files(folder, exists):
@@ -183,6 +199,9 @@ def main():
         *features(packages, readmes),
         *manifests(packages, manifest),
     ]
+    for package in packages:
+        folder = Path(package["manifest_path"]).parent
+        faults += licences(package, lambda file: (folder / file).read_text(encoding="utf-8") if (folder / file).is_file() else None)
     for folder in sorted(path.parent for path in (ROOT / "backends").glob("*/Cargo.toml")):
         faults += backend_files(folder.relative_to(ROOT), lambda file: (folder / file).is_file())
 
