@@ -122,9 +122,23 @@ class WorkspaceRules(unittest.TestCase):
             self.assertEqual(list(workspace_rules.policy_sees("x.rs", line)), [], line)
 
     def test_a_link_that_leads_nowhere_fails(self):
-        text = "[a](a.md#x), [here](#x), [web](https://example.com/b.md), [b](b.md)"
-        faults = list(workspace_rules.links("README.md", text, lambda path: path == "a.md"))
-        self.assertEqual(faults, ["README.md: the link to b.md leads nowhere"])
+        pages = {"a.md": "# One `two`, [three](b.md)\n```sh\n# Code\n```\n", "a.rs": ""}
+        for link, fault in [
+            ("a.md", None),
+            ("a.md#one-two-three", None),
+            ("a.md#one", "to no heading"),
+            ("a.md#code", "to no heading"),
+            ("a.rs#L7", None),
+            ("#here", None),
+            ("#there", "to no heading"),
+            ("https://example.com/b.md", None),
+            ("cache_api::Storage", None),
+            ("b.md", "nowhere"),
+        ]:
+            text = f"## Here\n[`it`]({link}), `[no]({link}x)`\n```text\n[no]({link}x)\n```\n"
+            faults = list(workspace_rules.links("README.md", text, pages.get))
+            expected = [f"README.md: the link to {link} leads {fault}"] if fault else []
+            self.assertEqual(faults, expected)
 
     def test_a_row_that_no_test_shows_fails(self):
         sources = {"t.rs": "#[tokio::test]\nasync fn it() {}", "lib.rs": "pub fn it() {}"}

@@ -5,6 +5,7 @@ must have, what the policy may not see, and that what is said to be shown by a t
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -32,6 +33,9 @@ HOUSE = {
 
 # What every backend's folder has, so that knowing one is knowing all.
 BACKEND_FILES = ["README.md", "src/lib.rs", "src/config.rs", "src/storage.rs", "tests/conformance.rs"]
+
+# Folders whose pages are not ours.
+BUILT = {".git", "book", "node_modules", "target"}
 
 LICENCES = ["LICENSE-APACHE", "LICENSE-MIT"]
 
@@ -138,12 +142,29 @@ def cells(line):
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
-def links(file, text, exists):
-    """Each link to a file leads to one."""
-    for _, target in LINK.findall(text):
-        path = target.split("#", 1)[0]
-        if path and "://" not in path and not exists(path):
+def prose(text):
+    """A page of Markdown without its blocks of code and what stands in backticks."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def anchors(text):
+    """The anchors of a page's headings, as forges and mdBook make them."""
+    headings = re.findall(r"^#+ +(.+?) *$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", LINK.sub(r"\1", heading)).lower().replace(" ", "-") for heading in headings}
+
+
+def links(file, text, read):
+    """Each link to a file leads to one, and to a heading that it has. `read` gives a file's text, `None` where none is."""
+    for _, target in LINK.findall(prose(text)):
+        # Of the web, or a path that rustdoc resolves.
+        if "://" in target or "::" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = read(path) if path else text
+        if found is None:
             yield f"{file}: the link to {target} leads nowhere"
+        elif anchor and (path.endswith(".md") or not path) and anchor not in anchors(found):
+            yield f"{file}: the link to {target} leads to no heading"
 
 
 def feature_rows(text, read):
@@ -208,8 +229,17 @@ def main():
     def read(path):
         return (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).suffix == ".rs" and (ROOT / path).is_file() else None
 
-    for file in sorted(ROOT.glob("*.md")):
-        faults += links(file.name, file.read_text(encoding="utf-8"), lambda path: (ROOT / path).exists())
+    def page(path):
+        if path.suffix == ".md":
+            return path.read_text(encoding="utf-8") if path.is_file() else None
+        return "" if path.exists() else None
+
+    for folder, folders, files in os.walk(ROOT):
+        folder = Path(folder)
+        folders[:] = sorted(set(folders) - BUILT)
+        for file in sorted(name for name in files if name.endswith(".md")):
+            text = (folder / file).read_text(encoding="utf-8")
+            faults += links((folder / file).relative_to(ROOT), text, lambda path: page(folder / path))
     faults += feature_rows((ROOT / "README.md").read_text(encoding="utf-8"), read)
     faults += traps((ROOT / "DESIGN.md").read_text(encoding="utf-8"), read)
     policy = sorted((ROOT / POLICY).rglob("*.rs"))
