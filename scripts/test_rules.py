@@ -199,6 +199,13 @@ class Recipes(unittest.TestCase):
         recipes = re.findall(r"^\s+scripts/gate ([\w-]+)$", (ROOT / "justfile").read_text(encoding="utf-8"), re.M)
         self.assertEqual(sorted(recipes), sorted(names))
 
+    def test_contributing_says_how_long_each_recipe_takes(self):
+        recipes = re.findall(r"^([\w-]+):", (ROOT / "justfile").read_text(encoding="utf-8"), re.M)
+        contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        for recipe in set(recipes) - {"default"}:
+            row = re.search(rf"^\| `(?:just )?{recipe}`.*\| ([^|]+) \|$", contributing, re.M)
+            self.assertTrue(row and re.search(r"\d+ (s|min)|minutes|hour", row[1]), recipe)
+
 
 if __name__ == "__main__":
     unittest.main()

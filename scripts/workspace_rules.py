@@ -28,7 +28,7 @@ HOUSE = {
     "cache-docs": [],
     "client-reqwest": ["cache-admin", "cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
     "cache-proxy": ["client-reqwest"],
-    "cachectl": ["cache-admin", "cache-api", "cache-engine", "cache-proxy", "client-reqwest"],
+    "cachectl": ["cache-admin", "cache-api", "cache-engine", "cache-proxy", "cache-serializers", "client-reqwest"],
 }
 
 # What every backend's folder has, so that knowing one is knowing all.

@@ -51,6 +51,15 @@ fn each_mapping_is_in_an_example() {
     assert!(mappings > 100, "{mappings} mappings: were the tables found?");
 }
 
+/// The page about the suite shows the test that the example storage really has.
+#[test]
+fn the_test_of_a_storage_is_the_one_that_is_run() {
+    let test = read(&src().join("../../conformance/tests/map.rs"));
+    let (_, test) = test.split_once("struct Map;").expect("the test's subject");
+    let page = pages().into_iter().find(|page| page.path.ends_with("conformance.md")).expect("the page");
+    assert!(page.rust().contains(test.trim()), "docs/src/conformance.md shows another test than {test}");
+}
+
 struct Page {
     path: PathBuf,
     text: String,
