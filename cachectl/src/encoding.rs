@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
 
-/// Where the keys themselves may be, as in a file of `--keys`.
+/// Where the keys themselves may be, as in the file of `--key-file`.
 const VARIABLE: &str = "CACHECTL_KEYS";
 
 #[derive(Args)]
@@ -28,8 +28,8 @@ pub(crate) struct Encoding {
     serializer: Vec<Layer>,
     /// A file with the keys of `encrypted` and `signed`: a line a key, its number and then its 64 hexadecimal digits or base64.
     /// The first one writes. Without a file, the variable CACHECTL_KEYS has such lines
-    #[arg(long, global = true, env = "CACHECTL_KEYS_FILE", value_name = "FILE")]
-    keys: Option<PathBuf>,
+    #[arg(long, global = true, env = "CACHECTL_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
 }
 
 /// A format, or a wrapper around one.
@@ -41,9 +41,9 @@ pub(crate) enum Layer {
     Json,
     /// Compressed by zstd
     Zstd,
-    /// Encrypted, with the keys of --keys
+    /// Encrypted, with the keys of --key-file
     Encrypted,
-    /// Signed, with the keys of --keys
+    /// Signed, with the keys of --key-file
     Signed,
 }
 
@@ -74,7 +74,7 @@ impl Encoding {
     }
 
     fn keyring(&self) -> Result<Keyring> {
-        if let Some(path) = &self.keys {
+        if let Some(path) = &self.key_file {
             let shown = path.display();
             let text = fs::read_to_string(path).map_err(|error| {
                 Failure::Usage(anyhow::Error::new(error).context(format!("{shown} cannot be read")))
@@ -84,7 +84,7 @@ impl Encoding {
         match env::var(VARIABLE) {
             Ok(text) => keyring(&Zeroizing::new(text), VARIABLE),
             Err(_) => Err(Failure::usage(format!(
-                "there are no keys: name their file by --keys, or set {VARIABLE}"
+                "there are no keys: name their file by --key-file, or set {VARIABLE}"
             ))),
         }
     }
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn layers_from_the_inside_out() {
-        let encoding = Encoding { serializer: Vec::new(), keys: None };
+        let encoding = Encoding { serializer: Vec::new(), key_file: None };
         let made = |layers: &[Layer]| encoding.serializer_of(layers).map(|made| format!("{made:?}"));
         assert_eq!(made(&[]).unwrap(), made(&[Layer::Cbor]).unwrap());
         assert!(made(&[Layer::Json, Layer::Zstd]).unwrap().contains("JsonSerializer"));

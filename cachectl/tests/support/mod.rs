@@ -82,7 +82,7 @@ pub struct Ran {
 
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cachectl"));
-    for variable in ["STORAGE", "SERIALIZER", "KEYS", "KEYS_FILE"] {
+    for variable in ["STORAGE", "SERIALIZER", "KEYS", "KEY_FILE"] {
         command.env_remove(format!("CACHECTL_{variable}"));
     }
     command.args(args).stdin(Stdio::null());
