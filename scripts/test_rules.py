@@ -108,6 +108,14 @@ class WorkspaceRules(unittest.TestCase):
         faults = list(workspace_rules.backend_files("backends/x", lambda file: file != "tests/conformance.rs"))
         self.assertEqual(faults, ["backends/x: has no tests/conformance.rs"])
 
+    def test_a_backend_that_nobody_can_choose_fails(self):
+        client = package("client-reqwest", features={"x": ["dep:cache-backend-x"]})
+        program = package("cachectl", features={"x": ["client-reqwest/x"]})
+        text = '#[cfg(feature = "x")] `backends/x/`'
+        self.assertEqual(list(workspace_rules.backend_offered("x", [client, program], lambda _: text)), [])
+        self.assertEqual(len(list(workspace_rules.backend_offered("x", [client], lambda _: text))), 1)
+        self.assertEqual(len(list(workspace_rules.backend_offered("x", [client, program], lambda _: ""))), 4)
+
     def test_a_policy_that_sees_too_much_fails(self):
         for line in [
             "use crate::store::Store;",

@@ -126,6 +126,19 @@ def backend_files(folder, exists):
             yield f"{folder}: has no {file}"
 
 
+def backend_offered(name, packages, read):
+    """Every backend can be had by client and operator, and is told of."""
+    features = {package["name"]: package["features"] for package in packages}
+    for crate, needs in (("client-reqwest", f"dep:cache-backend-{name}"), ("cachectl", f"client-reqwest/{name}")):
+        if needs not in features.get(crate, {}).get(name, []):
+            yield f"backends/{name}: {crate} has no feature `{name}` with {needs}"
+    for file in ("client-reqwest/src/lib.rs", "client-reqwest/src/storage.rs", "client-reqwest/src/storage/url.rs"):
+        if f'feature = "{name}"' not in read(file):
+            yield f"backends/{name}: {file} has nothing for the feature `{name}`"
+    if f"`backends/{name}/`" not in read("README.md"):
+        yield f"backends/{name}: README.md has no line for its crate"
+
+
 def policy_sees(file, text):
     """What a file of the policy sees that it may not."""
     for number, line in enumerate(text.splitlines(), 1):
@@ -225,6 +238,7 @@ def main():
         faults += licences(package, lambda file: (folder / file).read_text(encoding="utf-8") if (folder / file).is_file() else None)
     for folder in sorted(path.parent for path in (ROOT / "backends").glob("*/Cargo.toml")):
         faults += backend_files(folder.relative_to(ROOT), lambda file: (folder / file).is_file())
+        faults += backend_offered(folder.name, packages, lambda file: (ROOT / file).read_text(encoding="utf-8"))
 
     def read(path):
         return (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).suffix == ".rs" and (ROOT / path).is_file() else None
