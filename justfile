@@ -36,6 +36,10 @@ features:
 doc:
     scripts/gate doc
 
+# How much of what each crate makes public is documented.
+doc-coverage:
+    scripts/doc_coverage
+
 # Every crate can be packaged, and what is packaged compiles.
 package:
     scripts/gate package

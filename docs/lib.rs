@@ -18,6 +18,7 @@ pages! {
     keys: "src/keys.md",
     requests: "src/requests.md",
     storage: "src/storage.md",
+    conformance: "src/conformance.md",
     operating: "src/operating/README.md",
     security: "src/security.md",
     troubleshooting: "src/troubleshooting.md",

@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def package(name, *dependencies, **fields):
-    defaults = {"description": "d", "license": "MIT", "readme": "README.md", "rust_version": "1.94"}
+    defaults = {"description": "d", "license": "MIT", "readme": "README.md", "rust_version": "1.94",
+                "keywords": ["k"], "categories": ["c"], "targets": [{"kind": ["lib"]}],
+                "metadata": {"docs": {"rs": {"all-features": True}}}}
     return {"name": name, "dependencies": list(dependencies), "features": {}, "publish": None, **defaults, **fields}
 
 
@@ -87,8 +89,20 @@ class WorkspaceRules(unittest.TestCase):
         inherited = {"lints": {"workspace": True}}
         self.assertEqual(list(workspace_rules.manifests([API], lambda _: inherited)), [])
         self.assertEqual(len(list(workspace_rules.manifests([API], lambda _: {}))), 1)
-        nameless = package("cache-api", description=None)
-        self.assertEqual(len(list(workspace_rules.manifests([nameless], lambda _: inherited))), 1)
+        for lacking in ({"description": None}, {"keywords": []}, {"metadata": None}, {"metadata": {"docs": {"rs": {}}}}):
+            faults = list(workspace_rules.manifests([package("cache-api", **lacking)], lambda _: inherited))
+            self.assertEqual(len(faults), 1, lacking)
+        program = package("cachectl", metadata=None, targets=[{"kind": ["bin"]}])
+        self.assertEqual(list(workspace_rules.manifests([program], lambda _: inherited)), [])
+
+    def test_a_package_without_its_licences_fails(self):
+        def text(file):
+            return (workspace_rules.ROOT / file).read_text(encoding="utf-8")
+
+        self.assertEqual(list(workspace_rules.licences(API, text)), [])
+        self.assertEqual(len(list(workspace_rules.licences(API, lambda _: None))), 2)
+        self.assertEqual(len(list(workspace_rules.licences(API, lambda _: "another"))), 2)
+        self.assertEqual(list(workspace_rules.licences(package("cache-docs", publish=[]), lambda _: None)), [])
 
     def test_a_backend_without_its_files_fails(self):
         faults = list(workspace_rules.backend_files("backends/x", lambda file: file != "tests/conformance.rs"))
@@ -98,6 +112,14 @@ class WorkspaceRules(unittest.TestCase):
         files = ["tests/main.rs", "tests/flow.rs", "tests/lost.rs"]
         faults = list(workspace_rules.tests_reached("x", ["tests/main.rs"], files, lambda _: "//! lost\nmod flow;\n"))
         self.assertEqual(faults, ["x: tests/lost.rs is neither a `[[test]]` nor a module of one"])
+
+    def test_a_backend_that_nobody_can_choose_fails(self):
+        client = package("client-reqwest", features={"x": ["dep:cache-backend-x"]})
+        program = package("cachectl", features={"x": ["client-reqwest/x"]})
+        text = '#[cfg(feature = "x")] `backends/x/`'
+        self.assertEqual(list(workspace_rules.backend_offered("x", [client, program], lambda _: text)), [])
+        self.assertEqual(len(list(workspace_rules.backend_offered("x", [client], lambda _: text))), 1)
+        self.assertEqual(len(list(workspace_rules.backend_offered("x", [client, program], lambda _: ""))), 4)
 
     def test_a_policy_that_sees_too_much_fails(self):
         for line in [
@@ -113,9 +135,23 @@ class WorkspaceRules(unittest.TestCase):
             self.assertEqual(list(workspace_rules.policy_sees("x.rs", line)), [], line)
 
     def test_a_link_that_leads_nowhere_fails(self):
-        text = "[a](a.md#x), [here](#x), [web](https://example.com/b.md), [b](b.md)"
-        faults = list(workspace_rules.links("README.md", text, lambda path: path == "a.md"))
-        self.assertEqual(faults, ["README.md: the link to b.md leads nowhere"])
+        pages = {"a.md": "# One `two`, [three](b.md)\n```sh\n# Code\n```\n", "a.rs": ""}
+        for link, fault in [
+            ("a.md", None),
+            ("a.md#one-two-three", None),
+            ("a.md#one", "to no heading"),
+            ("a.md#code", "to no heading"),
+            ("a.rs#L7", None),
+            ("#here", None),
+            ("#there", "to no heading"),
+            ("https://example.com/b.md", None),
+            ("cache_api::Storage", None),
+            ("b.md", "nowhere"),
+        ]:
+            text = f"## Here\n[`it`]({link}), `[no]({link}x)`\n```text\n[no]({link}x)\n```\n"
+            faults = list(workspace_rules.links("README.md", text, pages.get))
+            expected = [f"README.md: the link to {link} leads {fault}"] if fault else []
+            self.assertEqual(faults, expected)
 
     def test_a_row_that_no_test_shows_fails(self):
         sources = {"t.rs": "#[tokio::test]\nasync fn it() {}", "lib.rs": "pub fn it() {}"}
@@ -175,6 +211,13 @@ class Recipes(unittest.TestCase):
         names = [line.split()[0] for line in gates.stdout.splitlines()]
         recipes = re.findall(r"^\s+scripts/gate ([\w-]+)$", (ROOT / "justfile").read_text(encoding="utf-8"), re.M)
         self.assertEqual(sorted(recipes), sorted(names))
+
+    def test_contributing_says_how_long_each_recipe_takes(self):
+        recipes = re.findall(r"^([\w-]+):", (ROOT / "justfile").read_text(encoding="utf-8"), re.M)
+        contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        for recipe in set(recipes) - {"default"}:
+            row = re.search(rf"^\| `(?:just )?{recipe}`.*\| ([^|]+) \|$", contributing, re.M)
+            self.assertTrue(row and re.search(r"\d+ (s|min)|minutes|hour", row[1]), recipe)
 
 
 if __name__ == "__main__":

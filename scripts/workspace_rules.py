@@ -5,6 +5,7 @@ must have, what the policy may not see, and that what is said to be shown by a t
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -27,11 +28,16 @@ HOUSE = {
     "cache-docs": [],
     "client-reqwest": ["cache-admin", "cache-api", "cache-engine", "cache-backend-*", "cache-serializers"],
     "cache-proxy": ["client-reqwest"],
-    "cachectl": ["cache-admin", "cache-api", "cache-engine", "cache-proxy", "client-reqwest"],
+    "cachectl": ["cache-admin", "cache-api", "cache-engine", "cache-proxy", "cache-serializers", "client-reqwest"],
 }
 
 # What every backend's folder has, so that knowing one is knowing all.
 BACKEND_FILES = ["README.md", "src/lib.rs", "src/config.rs", "src/storage.rs", "tests/conformance.rs"]
+
+# Folders whose pages are not ours.
+BUILT = {".git", "book", "node_modules", "target"}
+
+LICENCES = ["LICENSE-APACHE", "LICENSE-MIT"]
 
 # The policy is a pure function of (request, stored, now): it sees no storage, no network, no clock, no runtime.
 POLICY = "cache-engine/src/policy"
@@ -94,9 +100,23 @@ def manifests(packages, manifest_of):
             yield f"{package['name']}: its manifest does not inherit the lints (`[lints] workspace = true`)"
         if package["publish"] == []:
             continue
-        for field in ("description", "license", "readme", "rust_version"):
+        for field in ("description", "license", "readme", "rust_version", "keywords", "categories"):
             if not package[field]:
                 yield f"{package['name']}: its manifest has no {field}"
+        is_library = any("lib" in target["kind"] for target in package["targets"])
+        if is_library and not ((package["metadata"] or {}).get("docs") or {}).get("rs", {}).get("all-features"):
+            yield f"{package['name']}: docs.rs would leave features out (`[package.metadata.docs.rs] all-features = true`)"
+
+
+def licences(package, read):
+    """Each package that is published has the texts of its licence: it is read without this repository, too."""
+    if package["publish"] == []:
+        return
+    for file in LICENCES:
+        if read(file) is None:
+            yield f"{package['name']}: has no {file}; link it: ln -s …/{file}"
+        elif read(file) != (ROOT / file).read_text(encoding="utf-8"):
+            yield f"{package['name']}: its {file} is not the workspace's"
 
 
 def backend_files(folder, exists):
@@ -116,6 +136,19 @@ def tests_reached(name, programs, files, text_of):
             yield f"{name}: {file} is neither a `[[test]]` nor a module of one"
 
 
+def backend_offered(name, packages, read):
+    """Every backend can be had by client and operator, and is told of."""
+    features = {package["name"]: package["features"] for package in packages}
+    for crate, needs in (("client-reqwest", f"dep:cache-backend-{name}"), ("cachectl", f"client-reqwest/{name}")):
+        if needs not in features.get(crate, {}).get(name, []):
+            yield f"backends/{name}: {crate} has no feature `{name}` with {needs}"
+    for file in ("client-reqwest/src/lib.rs", "client-reqwest/src/storage.rs", "client-reqwest/src/storage/url.rs"):
+        if f'feature = "{name}"' not in read(file):
+            yield f"backends/{name}: {file} has nothing for the feature `{name}`"
+    if f"`backends/{name}/`" not in read("README.md"):
+        yield f"backends/{name}: README.md has no line for its crate"
+
+
 def policy_sees(file, text):
     """What a file of the policy sees that it may not."""
     for number, line in enumerate(text.splitlines(), 1):
@@ -132,12 +165,29 @@ def cells(line):
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
-def links(file, text, exists):
-    """Each link to a file leads to one."""
-    for _, target in LINK.findall(text):
-        path = target.split("#", 1)[0]
-        if path and "://" not in path and not exists(path):
+def prose(text):
+    """A page of Markdown without its blocks of code and what stands in backticks."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def anchors(text):
+    """The anchors of a page's headings, as forges and mdBook make them."""
+    headings = re.findall(r"^#+ +(.+?) *$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", LINK.sub(r"\1", heading)).lower().replace(" ", "-") for heading in headings}
+
+
+def links(file, text, read):
+    """Each link to a file leads to one, and to a heading that it has. `read` gives a file's text, `None` where none is."""
+    for _, target in LINK.findall(prose(text)):
+        # Of the web, or a path that rustdoc resolves.
+        if "://" in target or "::" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = read(path) if path else text
+        if found is None:
             yield f"{file}: the link to {target} leads nowhere"
+        elif anchor and (path.endswith(".md") or not path) and anchor not in anchors(found):
+            yield f"{file}: the link to {target} leads to no heading"
 
 
 def feature_rows(text, read):
@@ -193,8 +243,12 @@ def main():
         *features(packages, readmes),
         *manifests(packages, manifest),
     ]
+    for package in packages:
+        folder = Path(package["manifest_path"]).parent
+        faults += licences(package, lambda file: (folder / file).read_text(encoding="utf-8") if (folder / file).is_file() else None)
     for folder in sorted(path.parent for path in (ROOT / "backends").glob("*/Cargo.toml")):
         faults += backend_files(folder.relative_to(ROOT), lambda file: (folder / file).is_file())
+        faults += backend_offered(folder.name, packages, lambda file: (ROOT / file).read_text(encoding="utf-8"))
 
     for package in packages:
         folder = Path(package["manifest_path"]).parent
@@ -207,8 +261,17 @@ def main():
     def read(path):
         return (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).suffix == ".rs" and (ROOT / path).is_file() else None
 
-    for file in sorted(ROOT.glob("*.md")):
-        faults += links(file.name, file.read_text(encoding="utf-8"), lambda path: (ROOT / path).exists())
+    def page(path):
+        if path.suffix == ".md":
+            return path.read_text(encoding="utf-8") if path.is_file() else None
+        return "" if path.exists() else None
+
+    for folder, folders, files in os.walk(ROOT):
+        folder = Path(folder)
+        folders[:] = sorted(set(folders) - BUILT)
+        for file in sorted(name for name in files if name.endswith(".md")):
+            text = (folder / file).read_text(encoding="utf-8")
+            faults += links((folder / file).relative_to(ROOT), text, lambda path: page(folder / path))
     faults += feature_rows((ROOT / "README.md").read_text(encoding="utf-8"), read)
     faults += traps((ROOT / "DESIGN.md").read_text(encoding="utf-8"), read)
     policy = sorted((ROOT / POLICY).rglob("*.rs"))

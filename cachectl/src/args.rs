@@ -7,6 +7,7 @@ use clap::{Args, Parser, ValueEnum};
 
 use crate::{
     command::Command,
+    encoding::Encoding,
     failure::{EXIT_CODES, Failure},
 };
 
@@ -32,6 +33,8 @@ pub(crate) struct Global {
     /// For how long past its freshness the clients serve what the origin fails to confirm, where it does not say itself
     #[arg(long, global = true, value_parser = duration, value_name = "DURATION")]
     stale_if_error: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) encoding: Encoding,
     /// When to colour the output
     #[arg(long, global = true, value_enum, default_value_t)]
     pub(crate) color: Color,

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use cache_admin::Admin;
-use cache_api::{CborSerializer, Storage};
+use cache_api::{Serializer, Storage};
 use cache_engine::{Clock as _, SystemClock};
 use client_reqwest::storage_from_url;
 
@@ -17,17 +17,21 @@ const CREATE: [&str; 7] = ["sqlite", "postgres", "postgresql", "file", "s3", "gs
 
 /// A cache that is there: nothing is created.
 pub(crate) async fn existing(global: &Global) -> Result<Admin> {
-    existing_at(global.storage()?, global).await
+    existing_at(global.storage()?, global.encoding.serializer()?, global).await
 }
 
-/// The same of another URL than that of `--storage`.
-pub(crate) async fn existing_at(url: &str, global: &Global) -> Result<Admin> {
-    Ok(admin(storage_from_url(&without_creating(url)).await?, global))
+/// The same of another URL than that of `--storage`, and with that serializer.
+pub(crate) async fn existing_at(
+    url: &str,
+    serializer: Arc<dyn Serializer>,
+    global: &Global,
+) -> Result<Admin> {
+    Ok(admin(storage_from_url(&without_creating(url)).await?, serializer, global))
 }
 
 /// A cache that is created where it is not there.
-pub(crate) async fn or_created(url: &str, global: &Global) -> Result<Admin> {
-    Ok(admin(storage_from_url(url).await?, global))
+pub(crate) async fn or_created(url: &str, serializer: Arc<dyn Serializer>, global: &Global) -> Result<Admin> {
+    Ok(admin(storage_from_url(url).await?, serializer, global))
 }
 
 /// The time by which entries are judged.
@@ -35,8 +39,8 @@ pub(crate) fn now() -> SystemTime {
     SystemClock.now()
 }
 
-fn admin(storage: Arc<dyn Storage>, global: &Global) -> Admin {
-    Admin::new(storage, Arc::new(CborSerializer::new())).with_options(global.options(Users::Private))
+fn admin(storage: Arc<dyn Storage>, serializer: Arc<dyn Serializer>, global: &Global) -> Admin {
+    Admin::new(storage, serializer).with_options(global.options(Users::Private))
 }
 
 fn without_creating(url: &str) -> Cow<'_, str> {

@@ -76,6 +76,30 @@ fn the_variable_names_the_storage_and_is_not_shown() {
 }
 
 #[test]
+fn keys_that_cannot_be_used_are_usage_and_are_not_shown() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let keyed = ["-s", "sqlite://x", "ls", "--serializer", "encrypted"];
+    refused(&keyed, 2, &["no keys", "--key-file", "CACHECTL_KEYS"]);
+    for (text, part) in [
+        ("", "there is no key in"),
+        ("hunter2", "line 1 of"),
+        ("\n1 hunter2", "line 2 of"),
+        ("1 00112233445566778899aabbccddeeff00112233445566778899aabbcchunter2", "line 1 of"),
+    ] {
+        fs::write(path, text).unwrap();
+        refused(&[&keyed[..], &["--key-file", path]].concat(), 2, &[part, path]);
+        let output = command(&keyed).env("CACHECTL_KEYS", text).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(part) && said.contains("CACHECTL_KEYS") && !said.contains("hunter2"), "{said}");
+    }
+    refused(&[&keyed[..], &["--key-file", "/nowhere/keys"]].concat(), 2, &["/nowhere/keys cannot be read"]);
+    refused(&["-s", "sqlite://x", "ls", "--serializer", "zstd,json"], 2, &["comes first"]);
+    refused(&["-s", "sqlite://x", "ls", "--serializer", "pickle"], 2, &["pickle", "cbor"]);
+}
+
+#[test]
 fn wrong_arguments_are_usage() {
     for args in [
         &["nonsense"][..],

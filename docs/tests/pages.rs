@@ -1,4 +1,4 @@
-//! The pages of the guide against each other and against the workspace: examples, links, tables of migration.
+//! The pages of the guide against each other and against the workspace: examples, the summary, tables of migration.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -30,24 +30,6 @@ fn each_page_is_in_the_summary() {
     }
 }
 
-#[test]
-fn each_link_leads_somewhere() {
-    let mut dead = Vec::new();
-    for page in pages() {
-        for link in page.links() {
-            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
-            let target =
-                if file.is_empty() { page.path.clone() } else { page.path.with_file_name("").join(file) };
-            let is_there = target.exists()
-                && (anchor.is_empty() || anchors(&read(&target)).contains(&anchor.to_owned()));
-            if !is_there {
-                dead.push(format!("{}: {link}", name_of(&page.path)));
-            }
-        }
-    }
-    assert!(dead.is_empty(), "dead links:\n{}", dead.join("\n"));
-}
-
 /// What stands in the column *here* of a page about migration is in an example of that page, and so compiles.
 #[test]
 fn each_mapping_is_in_an_example() {
@@ -67,6 +49,15 @@ fn each_mapping_is_in_an_example() {
     }
     assert!(missing.is_empty(), "in no example of its page:\n{}", missing.join("\n"));
     assert!(mappings > 100, "{mappings} mappings: were the tables found?");
+}
+
+/// The page about the suite shows the test that the example storage really has.
+#[test]
+fn the_test_of_a_storage_is_the_one_that_is_run() {
+    let test = read(&src().join("../../conformance/tests/map.rs"));
+    let (_, test) = test.split_once("struct Map;").expect("the test's subject");
+    let page = pages().into_iter().find(|page| page.path.ends_with("conformance.md")).expect("the page");
+    assert!(page.rust().contains(test.trim()), "docs/src/conformance.md shows another test than {test}");
 }
 
 struct Page {
@@ -116,19 +107,6 @@ impl Page {
         }
         cells
     }
-
-    /// The targets of links that are no addresses of the web.
-    fn links(&self) -> Vec<String> {
-        let prose = self.lines().filter(|(_, block)| block.is_none()).map(|(line, _)| line);
-        let mut links = Vec::new();
-        for line in prose {
-            for rest in line.split("](").skip(1) {
-                links.extend(rest.split_once(')').map(|(link, _)| link.to_owned()));
-            }
-        }
-        links.retain(|link| !link.contains("://"));
-        links
-    }
 }
 
 fn pages() -> Vec<Page> {
@@ -161,16 +139,6 @@ fn name_of(path: &Path) -> String {
     let relative = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("a page of this crate");
     let parts = relative.components().map(Component::as_os_str);
     parts.map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
-}
-
-/// As forges make them of headings.
-fn anchors(text: &str) -> Vec<String> {
-    let headings =
-        text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
-    let kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
-    headings
-        .map(|line| line.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-"))
-        .collect()
 }
 
 fn in_backticks(text: &str) -> Vec<String> {

@@ -1,10 +1,11 @@
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use cache_admin::{Admin, CopyOptions, Keys, Progress, Run};
 use clap::{Args, ValueEnum};
 
 use crate::{
     args::Global,
+    encoding::Layer,
     failure::{Failure, Outcome, Result},
     open,
     output::{
@@ -21,6 +22,9 @@ pub(crate) struct Copy {
     src: String,
     /// The target's URL; created where it is not there
     dst: String,
+    /// How the target's clients encode entries, with the same keys; by default as those of the source do
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,…")]
+    to_serializer: Vec<Layer>,
     #[command(flatten)]
     selection: Selection,
     /// What becomes of the keys
@@ -56,11 +60,16 @@ impl Copy {
         if self.src == self.dst {
             return Err(Failure::usage("source and target are the same"));
         }
-        let source = open::existing_at(&self.src, global).await?;
+        let serializer = global.encoding.serializer()?;
+        let for_target = match &*self.to_serializer {
+            [] => Arc::clone(&serializer),
+            layers => global.encoding.serializer_of(layers)?,
+        };
+        let source = open::existing_at(&self.src, serializer, global).await?;
         let target = if self.dry_run {
-            open::existing_at(&self.dst, global).await?
+            open::existing_at(&self.dst, for_target, global).await?
         } else {
-            open::or_created(&self.dst, global).await?
+            open::or_created(&self.dst, for_target, global).await?
         };
         let bar = Bar::new();
         let mut so_far = Progress::default();

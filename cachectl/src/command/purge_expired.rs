@@ -33,7 +33,7 @@ impl PurgeExpired {
             // What is dead already is nobody's loss.
             if would.done > 0 {
                 let (entries, size) = (human::entries(would.done), human::size(would.bytes));
-                confirm::ask(&format!("Remove {entries} ({size}) from {}?", admin.storage()), false)?;
+                confirm::ask(&format!("Remove {entries} ({size}) from {}?", admin.storage()))?;
             }
         }
         let removed = purge(&admin, false).await?;

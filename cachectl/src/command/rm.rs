@@ -48,7 +48,7 @@ impl Rm {
                 return told(&would, true, self.json);
             }
             let (entries, size) = (human::entries(would.done), human::size(would.bytes));
-            confirm::ask(&format!("Remove {entries} ({size}) from {}?", admin.storage()), false)?;
+            confirm::ask(&format!("Remove {entries} ({size}) from {}?", admin.storage()))?;
         }
         let removed = self.remove(&admin).await?;
         admin.storage().close().await?;

@@ -34,7 +34,11 @@ impl Serve {
         if self.targeted {
             options = options.targeted([HeaderName::from_static("cdn-cache-control")]);
         }
-        let client = Proxy::client(options).storage_url(global.storage()?).build().await?;
+        let client = Proxy::client(options)
+            .serializer(global.encoding.serializer()?)
+            .storage_url(global.storage()?)
+            .build()
+            .await?;
         let listener =
             TcpListener::bind(self.listen).await.map_err(|error| Failure::other("cannot listen", error))?;
         let address = listener.local_addr().map_err(|error| Failure::other("cannot listen", error))?;

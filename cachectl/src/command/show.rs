@@ -66,6 +66,7 @@ impl Show {
     /// What a GET of a client with these options would meet.
     async fn explain(&self, admin: &Admin, global: &Global) -> Result<Option<Explanation>> {
         let client = CachedClient::builder().options(global.options(Users::Private));
+        let client = client.serializer(global.encoding.serializer()?);
         let client = client.storage(Arc::clone(admin.storage())).build().await?;
         let mut request = client.get(self.url.clone());
         for text in &self.header {

@@ -182,6 +182,12 @@ impl Figures {
             table.add_row([name, totals.entries.to_string(), human::size(totals.bytes)]);
         }
         write_table(&table, &rows, out)?;
+        if self.states.invalid.entries > 0 {
+            writeln!(
+                out,
+                "\ninvalid: not what --serializer and its keys read, or damaged; `cachectl show` says which"
+            )?;
+        }
         self.sizes.draw("Size", out)?;
         self.ages.draw("Age", out)?;
         self.freshness.draw("Fresh for", out)?;

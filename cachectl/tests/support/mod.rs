@@ -82,7 +82,10 @@ pub struct Ran {
 
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cachectl"));
-    command.args(args).env_remove("CACHECTL_STORAGE").stdin(Stdio::null());
+    for variable in ["STORAGE", "SERIALIZER", "KEYS", "KEY_FILE"] {
+        command.env_remove(format!("CACHECTL_{variable}"));
+    }
+    command.args(args).stdin(Stdio::null());
     command
 }
 
