@@ -75,3 +75,23 @@ async fn a_client_without_a_cache_has_none() {
     let client = CachedClient::builder().disabled().build().await.unwrap();
     assert!(client.admin().is_none());
 }
+
+#[tokio::test]
+async fn it_lists_the_hits_of_the_client_so_far() {
+    let client = builder().fallback(Fallback::new(Duration::from_secs(30))).build().await.unwrap();
+    let origin = origin().await;
+    let hits = async |path: &str| {
+        let url = EntryFilter::all().url(&Url::parse(&origin.url(path)).unwrap());
+        let admin = client.admin().unwrap();
+        let entries: Vec<_> = admin.entries(&url).unwrap().try_collect().await.unwrap();
+        entries.iter().map(EntryInfo::hits).collect::<Vec<_>>()
+    };
+    for path in ["/often", "/often", "/often", "/once"] {
+        ask(client.get(origin.url(path))).await;
+    }
+    assert_eq!((hits("/often").await, hits("/once").await), (vec![Some(2)], vec![Some(0)]));
+    for _ in 0..200 {
+        assert_eq!(ask(client.get(origin.url("/often"))).await, Source::Store);
+    }
+    assert_eq!(hits("/often").await, [Some(202)]);
+}
