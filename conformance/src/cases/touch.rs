@@ -167,7 +167,7 @@ async fn counted_at_once(bench: Bench) -> Outcome {
         for _ in 0..BATCHES {
             replica.touch()?.touch(&uses, at).await.context("a touch beside others")?;
         }
-        Ok(())
+        Outcome::Ok(())
     });
     try_join_all(tell).await?;
     for draft in drafts {
