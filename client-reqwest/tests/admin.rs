@@ -95,3 +95,24 @@ async fn it_lists_the_hits_of_the_client_so_far() {
     }
     assert_eq!(hits("/often").await, [Some(202)]);
 }
+
+/// What memory in front of a store answers counts in the store.
+#[cfg(feature = "tiered")]
+#[tokio::test]
+async fn hits_out_of_a_tier_count_in_the_store() {
+    use std::sync::Arc;
+
+    use client_reqwest::{MemoryStorage, TieredStorage};
+
+    let tiered = TieredStorage::builder(Arc::new(MemoryStorage::new())).build().unwrap();
+    let client = builder().storage(Arc::new(tiered.clone())).fallback(Fallback::new(Duration::from_secs(30)));
+    let (client, origin) = (client.build().await.unwrap(), origin().await);
+    for _ in 0..10 {
+        ask(client.get(origin.url("/often"))).await;
+    }
+    let answered = tiered.counters().hits;
+    assert!(answered > 5, "memory answered {answered} of 9 hits");
+    let admin = client.admin().unwrap();
+    let entries: Vec<_> = admin.entries(&EntryFilter::all()).unwrap().try_collect().await.unwrap();
+    assert_eq!(entries[0].hits(), Some(9));
+}
