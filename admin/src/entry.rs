@@ -27,11 +27,12 @@ pub struct EntryInfo {
     pub stored_at: SystemTime,
     /// When the store may drop it.
     pub dead_at: SystemTime,
-    /// When it was last used; `None` where the storage keeps no such time, and of an entry that was looked up. Uses are recorded in batches: it may lag.
+    /// When it was last used; `None` where the storage keeps no such time, and of an entry that was looked up
+    /// ([`Admin::get`]) and not listed. Uses are recorded in batches: it may lag.
     pub used_at: Option<SystemTime>,
-    uses: Option<u64>,
     /// Of what use it is now.
     pub state: State,
+    uses: Option<u64>,
     head: StoredHead,
     freshness: Option<Freshness>,
     damage: Option<Arc<Error>>,
@@ -100,8 +101,8 @@ impl EntryInfo {
             stored_at,
             dead_at,
             used_at,
-            uses,
             state,
+            uses,
             head,
             freshness,
             damage,

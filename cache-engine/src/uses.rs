@@ -59,7 +59,8 @@ impl<N: Network> Engine<N> {
     /// Tells the storage of the uses that it does not know of yet, so that what it lists of an entry's uses is as new as
     /// can be. [`close`](Engine::close) and [`settle`](Engine::settle) do so by themselves.
     ///
-    /// A failure is reported as any of the storage, and the uses are dropped.
+    /// A failure is reported as any of the storage, and the uses are dropped. So they are when the future is dropped
+    /// half-way.
     pub async fn flush_uses(&self) {
         let Some(store) = &self.inner().store else { return };
         let Uses { under_way, .. } = &self.inner().uses;
