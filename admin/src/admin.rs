@@ -4,8 +4,12 @@ use cache_api::{
     BodyId, CacheKey, Error, ErrorKind, KeyFn, Keyed, Listing, Place, Result, Serializer, Storage, VariantId,
 };
 use cache_engine::{Clock, SystemClock, default_key, policy::Options};
+use futures_util::future::BoxFuture;
 
 use crate::Target;
+
+/// Has a client tell the storage what it holds back.
+type Flush = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
 
 /// One storage, seen as a whole: lists its entries, removes, re-dates, copies and exports them.
 ///
@@ -41,6 +45,7 @@ pub struct Admin {
     pub(crate) options: Options,
     pub(crate) clock: Arc<dyn Clock>,
     key: Option<Arc<dyn KeyFn>>,
+    flush: Option<Arc<Flush>>,
 }
 
 impl Admin {
@@ -48,7 +53,14 @@ impl Admin {
     /// and the system's clock.
     #[must_use]
     pub fn new(storage: Arc<dyn Storage>, serializer: Arc<dyn Serializer>) -> Self {
-        Self { storage, serializer, options: Options::new(), clock: Arc::new(SystemClock), key: None }
+        Self {
+            storage,
+            serializer,
+            options: Options::new(),
+            clock: Arc::new(SystemClock),
+            key: None,
+            flush: None,
+        }
     }
 
     /// Judges freshness by these options.
@@ -73,6 +85,19 @@ impl Admin {
         self
     }
 
+    /// Does this before it lists: has a client tell the storage of the uses that it held back, so that
+    /// [`hits`](crate::EntryInfo::hits) has them. With [`Engine::flush_uses`](cache_engine::Engine::flush_uses) of an
+    /// engine over the same storage.
+    #[must_use]
+    pub fn with_flush<F, Flushed>(mut self, flush: F) -> Self
+    where
+        F: Fn() -> Flushed + Send + Sync + 'static,
+        Flushed: Future<Output = ()> + Send + 'static,
+    {
+        self.flush = Some(Arc::new(move || Box::pin(flush())));
+        self
+    }
+
     /// The storage.
     #[must_use]
     pub fn storage(&self) -> &Arc<dyn Storage> {
@@ -94,6 +119,12 @@ impl Admin {
             Keyed::Key(key) => Some(key),
             _ => None,
         })
+    }
+
+    pub(crate) async fn flush(&self) {
+        if let Some(flush) = &self.flush {
+            flush().await;
+        }
     }
 
     pub(crate) fn now(&self) -> SystemTime {

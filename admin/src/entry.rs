@@ -27,10 +27,12 @@ pub struct EntryInfo {
     pub stored_at: SystemTime,
     /// When the store may drop it.
     pub dead_at: SystemTime,
-    /// When it was last used; `None` where the storage keeps no such time. Uses are recorded in batches: it may lag.
+    /// When it was last used; `None` where the storage keeps no such time, and of an entry that was looked up
+    /// ([`Admin::get`]) and not listed. Uses are recorded in batches: it may lag.
     pub used_at: Option<SystemTime>,
     /// Of what use it is now.
     pub state: State,
+    uses: Option<u64>,
     head: StoredHead,
     freshness: Option<Freshness>,
     damage: Option<Arc<Error>>,
@@ -89,7 +91,7 @@ impl EntryInfo {
             Some(freshness) => State::of(freshness, &admin.options, now),
             None => State::Invalid,
         };
-        let Found { key, variant, version, head, len, tags, stored_at, dead_at, used_at, .. } = found;
+        let Found { key, variant, version, head, len, tags, stored_at, dead_at, used_at, uses, .. } = found;
         Ok(Self {
             key,
             variant,
@@ -100,11 +102,22 @@ impl EntryInfo {
             dead_at,
             used_at,
             state,
+            uses,
             head,
             freshness,
             damage,
             seen_at: now,
         })
+    }
+
+    /// How often it was served without asking the origin since it was stored; `None` where the storage does not count,
+    /// and of an entry that was looked up ([`Admin::get`]) and not listed.
+    ///
+    /// A stored answer that the origin confirms goes on counting, one that takes its place begins at 0. It is approximate
+    /// ([`Found::uses`]): hits are told to the storage in batches, and this lags by those that other processes hold back.
+    #[must_use]
+    pub fn hits(&self) -> Option<u64> {
+        self.uses
     }
 
     /// The head; `None` where it cannot be read.

@@ -3,7 +3,7 @@
 use std::{future::ready, pin::Pin, time::SystemTime};
 
 use cache_api::{CacheKey, Found, Result, Totals};
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
 
 use crate::{
     Admin, EntryFilter, EntryInfo, Progress, Run, State, Target,
@@ -128,8 +128,12 @@ impl Admin {
     /// The entries among which the wanted ones are: those that the store's part of the filter finds.
     pub(crate) fn looked_at(&self, filter: &EntryFilter) -> Result<EntryStream<'_>> {
         let now = self.now();
-        let found = self.listing()?.list(&filter.pushed(now), now);
-        Ok(Box::pin(found.then(move |found| self.judged(found, now))))
+        let (listing, filter) = (self.listing()?, filter.pushed(now));
+        let found = async move {
+            self.flush().await;
+            listing.list(&filter, now)
+        };
+        Ok(Box::pin(found.flatten_stream().then(move |found| self.judged(found, now))))
     }
 
     async fn judged(&self, found: Result<Found>, now: SystemTime) -> Result<EntryInfo> {

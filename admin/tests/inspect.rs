@@ -189,6 +189,26 @@ async fn the_last_use_is_known_where_it_is_recorded() {
 }
 
 #[tokio::test]
+async fn hits_are_flushed_before_they_are_listed() {
+    on_each(|shelf| async move {
+        let key = shelf.put(&Draft::new(A)).await;
+        let (storage, at) = (shelf.storage.clone(), shelf.clock.now());
+        let admin = shelf.admin.clone().with_flush(move || {
+            let storage = storage.clone();
+            let used = [Use { key, variant: VariantId::ONLY, at }; 2];
+            async move { storage.abilities().touch.unwrap().touch(&used, at).await.unwrap() }
+        });
+        for expected in [2, 4] {
+            let entry = admin.entries(&all()).unwrap().try_next().await.unwrap().unwrap();
+            assert_eq!(entry.hits(), Some(expected));
+        }
+        // A lookup does not tell.
+        assert_eq!(admin.get(&Target::get(&Url::parse(A).unwrap())).await.unwrap()[0].hits(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_key_service_that_is_away_makes_nothing_invalid() {
     #[derive(Debug)]
     struct Away;

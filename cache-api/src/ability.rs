@@ -19,7 +19,7 @@ pub struct Abilities<'a> {
     pub tags: Option<&'a dyn Tags>,
     /// Looking over all entries.
     pub listing: Option<&'a dyn Listing>,
-    /// Recording last use.
+    /// Recording uses.
     pub touch: Option<&'a dyn Touch>,
     /// Invalidations from other replicas.
     pub events: Option<&'a dyn Events>,
@@ -53,7 +53,7 @@ impl<'a> Abilities<'a> {
         self
     }
 
-    /// Adds recording of last use.
+    /// Adds recording of uses.
     #[must_use]
     pub const fn with_touch(mut self, touch: &'a dyn Touch) -> Self {
         self.touch = Some(touch);
@@ -234,6 +234,12 @@ pub struct Found {
     pub dead_at: SystemTime,
     /// When it was last used, as far as the store was told ([`Touch`]); `None` where it keeps no such time.
     pub used_at: Option<SystemTime>,
+    /// How many uses the store was told of ([`Touch`]) since this variant was stored; `None` where it does not count.
+    ///
+    /// What replaces it begins at 0; a new head leaves the number as it is. It is approximate: uses that cannot be told
+    /// are dropped, those told again after an answer that was lost count twice, and those told late count for what has
+    /// taken the variant's place.
+    pub uses: Option<u64>,
 }
 
 impl Found {
@@ -250,6 +256,7 @@ impl Found {
             stored_at: variant.stored_at,
             dead_at: variant.dead_at,
             used_at: None,
+            uses: None,
         }
     }
 
@@ -257,6 +264,13 @@ impl Found {
     #[must_use]
     pub fn with_used_at(mut self, used_at: Option<SystemTime>) -> Self {
         self.used_at = used_at;
+        self
+    }
+
+    /// The same with the number of its uses.
+    #[must_use]
+    pub fn with_uses(mut self, uses: Option<u64>) -> Self {
+        self.uses = uses;
         self
     }
 }
@@ -297,10 +311,11 @@ impl Swept {
     }
 }
 
-/// Recording when entries were last used, for eviction. Batched: never a write per hit.
+/// Recording when entries were last used, for eviction, and how often. Batched: never a write per hit.
 #[async_trait]
 pub trait Touch: Send + Sync + std::fmt::Debug {
-    /// Records uses. An entry that is gone is passed over; a time earlier than the recorded one too.
+    /// Records uses, in any order: each counts, and the latest is the last. What is of no variant that is there is
+    /// passed over.
     ///
     /// # Errors
     /// When the store cannot be written; the uses may be dropped.

@@ -19,7 +19,7 @@ use crate::{
     misses::Misses,
     network::{Network, Request},
     observer::{Observer, Watch},
-    policy::{self, Ask, Controls, Decision, Reason, RequestView},
+    policy::{self, Ask, Decision, Reason, RequestView},
     queue::{Queue, Turn, Wanted},
     sets::Sets,
     settings::Settings,
@@ -184,12 +184,7 @@ impl<N: Network> Engine<N> {
         if tokio::time::timeout(patience, inner.tasks.wait()).await.is_err() {
             tracing::warn!("the cache closes before all is stored");
         }
-        if let Some(store) = &inner.store {
-            let uses = inner.uses.take();
-            if !inner.live.load().client().keep_out_writes(&Controls::new()) {
-                store.touch(&uses).await;
-            }
-        }
+        self.flush_uses().await;
     }
 
     /// Removes what is stored under any of these tags, for all who share the storage, and returns how many entries went.

@@ -9,10 +9,12 @@
 )]
 
 use crate::support::{self, Bench, Origin, Reply, get, memory, pattern, settle, with_field};
+use cache_api::Filter;
 use cache_engine::{
     Answer, Source,
     policy::{Controls, Mode, Options},
 };
+use futures_util::TryStreamExt;
 use http::{Method, StatusCode, header};
 
 #[tokio::test]
@@ -336,4 +338,33 @@ async fn hits_are_told_to_the_storage() {
     }
     bench.engine.close().await.unwrap();
     assert_eq!((touched.calls(), touched.uses()), (3, 300));
+}
+
+/// What was served without asking the origin counts, also where a batch is under way; what the origin sent or confirmed
+/// does not.
+#[tokio::test]
+async fn a_listing_has_the_hits_that_were_flushed() {
+    let origin = Origin::new(|_, request| async move {
+        let is_conditional = request.headers.contains_key("if-none-match");
+        let status = if is_conditional { 304 } else { 200 };
+        Ok(Reply::new(status, &[("cache-control", "max-age=60"), ("etag", "\"1\"")], "body"))
+    });
+    let bench = Bench::new(origin);
+    let listed = async || {
+        bench.engine.flush_uses().await;
+        let listing = bench.engine.storage().unwrap().abilities().listing.unwrap();
+        let found: Vec<_> = listing.list(&Filter::all(), bench.now()).try_collect().await.unwrap();
+        found.iter().map(|found| found.uses).collect::<Vec<_>>()
+    };
+    bench.get().await;
+    assert_eq!(listed().await, [Some(0)]);
+    for _ in 0..300 {
+        bench.get().await;
+    }
+    assert_eq!(listed().await, [Some(300)]);
+    bench.clock.forward(60);
+    bench.get().await;
+    assert_eq!((bench.origin.requests(), listed().await), (2, vec![Some(300)]), "after a 304");
+    bench.get().await;
+    assert_eq!(listed().await, [Some(301)]);
 }

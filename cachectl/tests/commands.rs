@@ -94,6 +94,26 @@ async fn show_tells_what_is_stored_and_what_a_request_would_meet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hits_are_shown_where_the_storage_counts() {
+    for (_directory, storage) in storages() {
+        let origin = origin().await;
+        fill(&storage, &origin, &["/a/1", "/a/1", "/a/1"]).await;
+        let counted = storage.starts_with("sqlite:");
+        let hits = if counted { serde_json::json!(2) } else { serde_json::Value::Null };
+        assert_eq!(json(&["-s", &storage, "ls", "--json"])[0]["hits"], hits);
+        assert_eq!(json(&["-s", &storage, "stats", "--json"])[0]["hits"], hits);
+        let rows = succeeds(&["-s", &storage, "ls"]);
+        let row: Vec<_> = rows.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(row[row.len() - 2], if counted { "2" } else { "-" }, "{rows}");
+        let shown = succeeds(&["-s", &storage, "show", &format!("{origin}/a/1")]);
+        let said =
+            if counted { "served from the cache 2 times" } else { "how often it was served is unknown" };
+        assert!(shown.contains(said), "{shown}");
+        assert_eq!(succeeds(&["-s", &storage, "stats"]).contains("served from the cache 2 times"), counted);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_in_fields_are_shown_only_if_asked_for() {
     for (_directory, storage) in storages() {
         let origin = origin().await;

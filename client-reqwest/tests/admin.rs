@@ -73,3 +73,44 @@ async fn a_client_without_a_cache_has_none() {
     let client = CachedClient::builder().disabled().build().await.unwrap();
     assert!(client.admin().is_none());
 }
+
+#[tokio::test]
+async fn it_lists_the_hits_of_the_client_so_far() {
+    let client = builder().fallback(Fallback::new(Duration::from_secs(30))).build().await.unwrap();
+    let origin = origin().await;
+    let hits = async |path: &str| {
+        let url = EntryFilter::all().url(&Url::parse(&origin.url(path)).unwrap());
+        let admin = client.admin().unwrap();
+        let entries: Vec<_> = admin.entries(&url).unwrap().try_collect().await.unwrap();
+        entries.iter().map(EntryInfo::hits).collect::<Vec<_>>()
+    };
+    for path in ["/often", "/often", "/often", "/once"] {
+        ask(client.get(origin.url(path))).await;
+    }
+    assert_eq!((hits("/often").await, hits("/once").await), (vec![Some(2)], vec![Some(0)]));
+    for _ in 0..200 {
+        assert_eq!(ask(client.get(origin.url("/often"))).await, Source::Store);
+    }
+    assert_eq!(hits("/often").await, [Some(202)]);
+}
+
+/// What memory in front of a store answers counts in the store.
+#[cfg(feature = "tiered")]
+#[tokio::test]
+async fn hits_out_of_a_tier_count_in_the_store() {
+    use std::sync::Arc;
+
+    use client_reqwest::{MemoryStorage, TieredStorage};
+
+    let tiered = TieredStorage::builder(Arc::new(MemoryStorage::new())).build().unwrap();
+    let client = builder().storage(Arc::new(tiered.clone())).fallback(Fallback::new(Duration::from_secs(30)));
+    let (client, origin) = (client.build().await.unwrap(), origin().await);
+    for _ in 0..10 {
+        ask(client.get(origin.url("/often"))).await;
+    }
+    let answered = tiered.counters().hits;
+    assert!(answered > 5, "memory answered {answered} of 9 hits");
+    let admin = client.admin().unwrap();
+    let entries: Vec<_> = admin.entries(&EntryFilter::all()).unwrap().try_collect().await.unwrap();
+    assert_eq!(entries[0].hits(), Some(9));
+}

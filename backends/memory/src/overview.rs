@@ -34,7 +34,7 @@ impl MemoryStorage {
                 .variants()
                 .iter()
                 .filter(|v| visible && v.is_live(now) && filter.matches(&v.tags, v.stored_at));
-            wanted.map(|v| Found::new(*key, v)).collect::<Vec<_>>()
+            wanted.map(|v| Found::new(*key, v).with_uses(Some(slot.uses(v)))).collect::<Vec<_>>()
         };
         self.pages()
             .flat_map(move |page| stream::iter(page.into_iter().flat_map(&matching).collect::<Vec<_>>()))
@@ -106,10 +106,12 @@ impl Tags for MemoryStorage {
 
 #[async_trait]
 impl Touch for MemoryStorage {
-    /// A lookup records its use by itself; this records those that were answered elsewhere.
+    /// To what evicts, a lookup is a use by itself; this tells it of those that were answered elsewhere, and counts all.
     async fn touch(&self, uses: &[Use], _now: SystemTime) -> Result<()> {
         for used in uses {
-            self.shared.records.get(&used.key);
+            if let Some(slot) = self.shared.records.get(&used.key) {
+                slot.count_use(used.variant);
+            }
         }
         Ok(())
     }

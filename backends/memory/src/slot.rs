@@ -1,15 +1,22 @@
-use std::{ops::Range, sync::Arc, time::SystemTime};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
 
 use cache_api::{
     Body, BodyId, CacheKey, Change, Committed, Entry, Epoch, Error, Frame, Generation, INLINE_TOTAL, Limits,
-    Record, Refusal, Resource, Result, TagDigest, Ticket, Variant, Version,
+    Record, Refusal, Resource, Result, TagDigest, Ticket, Variant, VariantId, Version,
 };
 
 use crate::{transit::Retired, weight::OVERHEAD};
 
 /// What the cache holds under one key: the record, the frames of its stored bodies, and its weight.
 ///
-/// A slot never changes; a change makes another, which shares all that stayed.
+/// A slot never changes but for the counts of uses; a change makes another, which shares all that stayed, these too.
 #[derive(Debug)]
 pub(crate) struct Slot {
     record: Record,
@@ -28,6 +35,8 @@ struct Kept {
     frames: Option<Arc<[Frame]>>,
     body_bytes: u64,
     head_bytes: u64,
+    /// How often it was used since it was stored.
+    uses: Arc<AtomicU64>,
 }
 
 /// What is to be stored, weighed.
@@ -92,6 +101,23 @@ impl Slot {
         self.record.clone().with_generation(generation).lookup(key, epoch, now)
     }
 
+    /// How often a variant was used since it was stored.
+    pub(crate) fn uses(&self, variant: &Variant) -> u64 {
+        self.kept_of(variant).map_or(0, |kept| kept.uses.load(Ordering::Relaxed))
+    }
+
+    /// Counts a use of a variant, if it is there.
+    pub(crate) fn count_use(&self, id: VariantId) {
+        let variant = self.variants().iter().find(|v| v.id == id);
+        if let Some(kept) = variant.and_then(|variant| self.kept_of(variant)) {
+            kept.uses.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn kept_of(&self, variant: &Variant) -> Option<&Kept> {
+        self.kept.iter().find(|kept| kept.body == variant.version.body)
+    }
+
     /// These frames of a body, where the slot has them all.
     pub(crate) fn read(&self, body: BodyId, range: Range<usize>) -> Option<Vec<Frame>> {
         match self.kept.iter().find(|kept| kept.body == body)? {
@@ -121,13 +147,9 @@ impl Slot {
         }
         let kept = match self.kept.iter().find(|kept| kept.body == version.body) {
             Some(kept) => Kept { head_bytes, ..kept.clone() },
-            None if !waits_for_body => {
-                Kept { body: version.body, frames: None, body_bytes: inline_bytes, head_bytes }
-            }
+            None if !waits_for_body => Kept::new(version.body, None, inline_bytes, head_bytes),
             None => match stored {
-                Some((frames, bytes)) => {
-                    Kept { body: version.body, frames: Some(frames), body_bytes: bytes, head_bytes }
-                }
+                Some((frames, bytes)) => Kept::new(version.body, Some(frames), bytes, head_bytes),
                 None => return Ok((Committed::Refused(Refusal::BodyGone), Edit::NONE)),
             },
         };
@@ -199,7 +221,7 @@ impl Slot {
         let inline = |v: &Variant| if let Body::Inline(inline) = &v.body { inline.len } else { 0 };
         let overfull = self.variants().iter().map(inline).sum::<u64>() > INLINE_TOTAL as u64;
         let retired = self.variants().iter().filter(|v| gone.contains(&v.version.body)).filter_map(|v| {
-            let kept = self.kept.iter().find(|kept| kept.body == v.version.body)?;
+            let kept = self.kept_of(v)?;
             let frames = match &v.body {
                 Body::Stored(_) => Arc::clone(kept.frames.as_ref()?),
                 Body::Inline(inline) if overfull => Arc::from([inline.frame.clone()]),
@@ -214,6 +236,10 @@ impl Slot {
 }
 
 impl Kept {
+    fn new(body: BodyId, frames: Option<Arc<[Frame]>>, body_bytes: u64, head_bytes: u64) -> Self {
+        Self { body, frames, body_bytes, head_bytes, uses: Arc::default() }
+    }
+
     fn weight(&self) -> u64 {
         OVERHEAD.saturating_add(self.head_bytes).saturating_add(self.body_bytes)
     }

@@ -104,7 +104,8 @@ impl PostgresStorageBuilder {
         self
     }
 
-    /// Whether to create schema and tables where they are not there; `true` by default.
+    /// Whether to create schema and tables where they are not there, and to change those of an older release; `true`
+    /// by default.
     pub fn create(mut self, create: bool) -> Self {
         self.schema.create = create;
         self
@@ -167,12 +168,22 @@ impl PostgresStorageBuilder {
         Ok(self.schema.layout())
     }
 
-    /// Connects, and lays the schema out where it is new; nothing of that where it is to be
-    /// [`lazy`](Self::lazy).
+    /// The statements that bring the schema of a release before this one up to date, for its owner to run where the
+    /// cache may not. Replicas of that release go on working in it; those that start later refuse it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when the schema's name is not one of those allowed.
+    pub fn layout_upgrade(&self) -> Result<String> {
+        check_name(&self.schema.name)?;
+        Ok(self.schema.upgrade())
+    }
+
+    /// Connects, lays the schema out where it is new, and brings it up to date where it is older; nothing of that
+    /// where it is to be [`lazy`](Self::lazy).
     ///
     /// # Errors
     /// - [`ErrorKind::Config`]: no server is named, the schema's name is not allowed, the database is not there,
-    ///   or the schema is not laid out and must not be.
+    ///   or the schema is not laid out, or as an older release did it, and must not be changed.
     /// - [`ErrorKind::Unavailable`], [`ErrorKind::Timeout`]: nothing answers there, or it has no connection left.
     /// - [`ErrorKind::Denied`]: the server refuses the user or the password, or the role lacks a permission.
     /// - [`ErrorKind::Incompatible`]: the schema is another application's, or of a newer release; the server is

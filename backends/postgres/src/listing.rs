@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 use crate::{
     PostgresStorage,
     connections::Repeat,
-    row::{self, HEAD_MAX, Query, get, nanos, signed, total},
+    row::{self, HEAD_MAX, Query, get, nanos, signed, total, unsigned},
     storage::Inner,
 };
 
@@ -17,6 +17,9 @@ const PAGE: usize = 64;
 
 /// The column of the last use, after those of a lookup.
 const USED_AT: usize = 14;
+
+/// The column of how many uses there were.
+const USES: usize = 15;
 
 #[async_trait]
 impl Listing for PostgresStorage {
@@ -115,7 +118,8 @@ impl Pages<'_> {
     fn found(&self, row: &PgRow) -> Option<Found> {
         let key = get(row, 0).and_then(|key| CacheKey::try_from_slice(key).ok());
         let found = key.zip(row::variant(row, 2)).map(|(key, variant)| Found::new(key, &variant));
-        let found = found.map(|found| found.with_used_at(get(row, USED_AT).map(row::time)));
+        let used_at = get(row, USED_AT).map(row::time);
+        let found = found.map(|found| found.with_used_at(used_at).with_uses(unsigned(row, USES)));
         if found.is_none() {
             self.inner.corrupt(None, row, 1);
         }

@@ -14,7 +14,7 @@ use crate::{
 const APPLICATION: &str = "http-cache";
 
 /// The layout that this release writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// PostgreSQL 13: the first with `gen_random_uuid` of its own.
 const OLDEST_SERVER: i64 = 130_000;
@@ -28,6 +28,10 @@ const LAYOUT: &[&str] = &[
     include_str!("sql/layout/sweep.sql"),
     include_str!("sql/layout/leases.sql"),
 ];
+
+/// What makes layout 1 into this one; the functions that changed come after it, in place of the old ones.
+const UPGRADE: &str = include_str!("sql/layout/upgrade.sql");
+const CHANGED: &[&str] = &[include_str!("sql/layout/commit.sql")];
 
 /// Which schema, and how it is laid out.
 #[derive(Clone, Debug)]
@@ -60,6 +64,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Identity {
     Ours,
+    /// Ours, as a release before this one laid it out.
+    Older,
     Absent,
     Empty,
     Newer(i64),
@@ -79,15 +85,21 @@ impl Schema {
         in_schema(&LAYOUT.concat(), &self.name).replace("/*unlogged*/ ", unlogged)
     }
 
-    /// Lays the schema out where it is not there or empty; leaves another as it is. Safe while other processes
-    /// do the same.
+    /// The statements that make layout 1 into this one. What is granted stays granted.
+    pub(crate) fn upgrade(&self) -> String {
+        let changed = CHANGED.concat().replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION");
+        in_schema(&(UPGRADE.to_owned() + &changed), &self.name)
+    }
+
+    /// Lays the schema out where it is not there or empty, and brings an older layout up to date; leaves another as it
+    /// is. Safe while other processes do the same, and while replicas of the older release work in it.
     pub(crate) async fn open(&self, connections: &Connections) -> Result<()> {
         let mut lent = connections.acquire().await?;
         let connection = lent.connection()?;
         // One transaction, so that a pooler between keeps to one connection.
         execute(connection, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         let mut identity = self.identify(connection, connections.is_prepared()).await?;
-        if matches!(identity, Identity::Absent | Identity::Empty) && self.create {
+        if matches!(identity, Identity::Absent | Identity::Empty | Identity::Older) && self.create {
             query("SELECT pg_advisory_xact_lock(hashtextextended('http-cache layout ' || $1, 0))")
                 .bind(&self.name)
                 .persistent(false)
@@ -99,6 +111,7 @@ impl Schema {
             if let Some(sql) = match identity {
                 Identity::Absent => Some(self.layout()),
                 Identity::Empty => Some(self.tables()),
+                Identity::Older => Some(self.upgrade()),
                 _ => None,
             } {
                 let done = raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await;
@@ -142,6 +155,7 @@ impl Schema {
         Ok(match marks.as_slice() {
             [(Some(application), Some(version))] if application == APPLICATION => match *version {
                 VERSION => Identity::Ours,
+                1 => Identity::Older,
                 version => Identity::Newer(version),
             },
             _ => Identity::Foreign("layout".to_owned()),
@@ -157,6 +171,13 @@ impl Schema {
                 format!(
                     "the schema {name} has the layout {version} of another release, this one knows {VERSION}: \
                      update this program, or name another schema"
+                ),
+            ),
+            Identity::Older => (
+                ErrorKind::Config,
+                format!(
+                    "the schema {name} has the layout of an older release: allow it to be changed with \
+                     `create(true)`, or have it done with the statements of `PostgresStorageBuilder::layout_upgrade`"
                 ),
             ),
             Identity::Foreign(table) => (
@@ -181,6 +202,12 @@ impl Schema {
         let failure = failed("open", cause);
         if failure.kind() != ErrorKind::Denied {
             return failure.with_message(format!("the schema {name} could not be laid out"));
+        }
+        if *identity == Identity::Older {
+            return failure.with_message(format!(
+                "the schema {name} has the layout of an older release, and the role may not change it: have its \
+                 owner run the statements of `PostgresStorageBuilder::layout_upgrade`"
+            ));
         }
         let (what, fix) = match identity {
             Identity::Absent => ("create the schema", "GRANT CREATE ON DATABASE … TO …, or CREATE SCHEMA"),
@@ -221,5 +248,8 @@ mod tests {
         );
         assert!(!sql.contains("http_cache.") && !sql.contains("/*"));
         assert!(!Schema::default().layout().contains("UNLOGGED TABLE"));
+        let upgrade = schema.upgrade();
+        assert!(upgrade.contains(&format!("UPDATE \"x\".layout SET version = {VERSION};")));
+        assert!(!upgrade.contains("http_cache.") && !upgrade.contains("CREATE FUNCTION"));
     }
 }

@@ -61,6 +61,7 @@ statements! {
     release_lease = include_str!("sql/release_lease.sql"),
     release_uncacheable = include_str!("sql/release_uncacheable.sql"),
     touch = include_str!("sql/touch.sql"),
+    touch_one = include_str!("sql/touch_one.sql"),
 }
 
 #[cfg(test)]

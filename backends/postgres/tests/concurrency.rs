@@ -17,9 +17,10 @@ use std::{
 };
 
 use crate::server::{self, Server, present};
-use cache_api::{Body, Change, Namespace, Storage, TagDigest, Use, VariantId};
+use cache_api::{Body, Change, Filter, Namespace, Storage, TagDigest, Use, VariantId};
 use cache_backend_postgres::PostgresStorage;
 use cache_conformance::sample::{entry, inline, key, put, put_stored, start, stored};
+use futures_util::TryStreamExt as _;
 use sqlx::{PgConnection, Row};
 
 const TAGS: u64 = 80;
@@ -151,6 +152,47 @@ async fn what_was_purged_stays_purged() {
             assert!(found.variants().is_empty(), "round {round}: {number} came back");
         }
     }
+}
+
+/// A row that somebody holds is passed over first, and waited for thereafter.
+#[tokio::test]
+async fn uses_of_what_is_being_written_count() {
+    let postgres = cache_conformance::services::postgres::single();
+    if !present(&postgres) {
+        return;
+    }
+    let server = Server::at(postgres.url());
+    let storage = replicas(&server, 1).await.remove(0);
+    let now = start();
+    // Held in any namespace: nobody else has these.
+    let (held, free) = (key(900), key(901));
+    for key in [held, free] {
+        put(&storage, key, vec![1; 10], &[], now).await.unwrap();
+    }
+    let mut raw = server.raw().await.unwrap();
+    let mut holding = sqlx::Connection::begin(&mut raw).await.unwrap();
+    let hold = "SELECT v.id FROM cache_conformance.variant v
+        JOIN cache_conformance.resource r ON r.id = v.resource WHERE r.key = $1 FOR UPDATE OF v";
+    sqlx::query(hold).bind(&held.as_bytes()[..]).execute(&mut *holding).await.unwrap();
+    let toucher = storage.clone();
+    let touching = tokio::spawn(async move {
+        let uses = [held, free, held].map(|key| Use { key, variant: VariantId::ONLY, at: now });
+        toucher.abilities().touch.unwrap().touch(&uses, now).await.unwrap();
+    });
+    let waits =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%v.uses + $4%'";
+    let mut watching = server.raw().await.unwrap();
+    while sqlx::query(waits).fetch_one(&mut watching).await.unwrap().get::<i64, _>(0) == 0 {
+        assert!(!touching.is_finished(), "what is held was passed over");
+        tokio::task::yield_now().await;
+    }
+    holding.commit().await.unwrap();
+    touching.await.unwrap();
+    let all = Filter::all();
+    let found: Vec<_> = storage.abilities().listing.unwrap().list(&all, now).try_collect().await.unwrap();
+    let mut uses: Vec<_> = found.iter().map(|found| (found.key, found.uses)).collect();
+    uses.sort_unstable();
+    assert_eq!(uses, [(held, Some(2)), (free, Some(1))]);
 }
 
 /// Gives up after `polls` polls.

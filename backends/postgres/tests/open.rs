@@ -9,11 +9,11 @@
 )]
 
 use crate::server::{Server, present};
-use cache_api::{Committed, ErrorKind, Event, Filter, Namespace, Refusal, Result, Storage};
+use cache_api::{Committed, ErrorKind, Event, Filter, Namespace, Refusal, Result, Storage, Use, VariantId};
 use cache_backend_postgres::{PostgresStorage, PostgresStorageBuilder};
 use cache_conformance::sample::{self, key, put, start};
 use cache_conformance::services::{Service, postgres};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, raw_sql};
 use url::Url;
 
@@ -146,8 +146,8 @@ async fn schemas_of_others_are_left_alone() {
         ),
         (
             "CREATE TABLE open_x.layout (application text, version bigint);
-             INSERT INTO open_x.layout VALUES ('http-cache', 2)",
-            "layout 2 of another release",
+             INSERT INTO open_x.layout VALUES ('http-cache', 3)",
+            "layout 3 of another release",
         ),
     ] {
         execute(&url, &format!("CREATE SCHEMA open_x; {sql}")).await;
@@ -155,6 +155,46 @@ async fn schemas_of_others_are_left_alone() {
         execute(&url, "DROP SCHEMA open_x CASCADE").await;
         assert_eq!(kind, ErrorKind::Incompatible, "{message}");
         assert!(message.contains("schema open_x") && message.contains(part), "{message}");
+    }
+}
+
+/// What a release with layout 1 laid out is brought up to date by who may, while a replica of that release works in it.
+#[tokio::test]
+async fn a_schema_of_an_older_release() {
+    let Some((_service, url)) = server() else { return };
+    let in_schema = || builder(&url).schema("open_older");
+    let mut old = in_schema().layout().unwrap();
+    for (new, was) in [
+        ("    uses bigint NOT NULL DEFAULT 0,\n", ""),
+        (", uses = 0", ""),
+        ("VALUES ('http-cache', 2)", "VALUES ('http-cache', 1)"),
+    ] {
+        assert!(old.contains(new), "{new}");
+        old = old.replace(new, was);
+    }
+    let used = Use { key: key(1), variant: VariantId::ONLY, at: start() };
+    for by_owner in [false, true] {
+        execute(&url, &old).await;
+        let (kind, message) = refusal(in_schema().create(false).build().await);
+        assert!(kind == ErrorKind::Config && message.contains("layout_upgrade"), "{message}");
+        if by_owner {
+            execute(&url, &in_schema().layout_upgrade().unwrap()).await;
+        }
+        let (one, two) =
+            tokio::join!(in_schema().create(!by_owner).build(), in_schema().create(!by_owner).build());
+        let (one, two) = (one.unwrap(), two.unwrap());
+        for expected in [2, 4] {
+            // The function is the new one: what replaces an entry begins anew.
+            assert!(sample::is_stored(&put(&one, key(1), vec![1; 10], &[], start()).await.unwrap()));
+            for storage in [&one, &two].repeat(expected / 2) {
+                storage.abilities().touch.unwrap().touch(&[used], start()).await.unwrap();
+            }
+            let all = Filter::all();
+            let found: Vec<_> =
+                two.abilities().listing.unwrap().list(&all, start()).try_collect().await.unwrap();
+            assert_eq!(found[0].uses, Some(expected as u64));
+        }
+        execute(&url, "DROP SCHEMA open_older CASCADE").await;
     }
 }
 

@@ -1,9 +1,7 @@
 use std::{collections::VecDeque, time::SystemTime};
 
 use async_trait::async_trait;
-use cache_api::{
-    CacheKey, Epoch, Event, Filter, Found, FoundStream, Listing, Result, Swept, Totals, Variant,
-};
+use cache_api::{CacheKey, Epoch, Event, Filter, Found, FoundStream, Listing, Result, Swept, Totals};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use redis::Value;
 
@@ -173,9 +171,9 @@ impl Pages<'_> {
         let call = self.inner.page(call, shard, &self.filter, self.now, PAGE).arg(after);
         let mut answer = array(self.inner.run(call, "list").await?);
         let mut garbage = number(answer.get(1)).ok_or_else(|| unexpected("list"))?;
-        for parts in answer.get_mut(2..).unwrap_or_default().chunks_exact_mut(4) {
+        for parts in answer.get_mut(2..).unwrap_or_default().chunks_exact_mut(5) {
             match found(parts) {
-                Some((key, variant)) => self.page.push_back(Found::new(key, &variant)),
+                Some(found) => self.page.push_back(found),
                 None => garbage += 1,
             }
         }
@@ -190,10 +188,11 @@ impl Pages<'_> {
 }
 
 /// One variant of a page.
-fn found(parts: &mut [Value]) -> Option<(CacheKey, Variant)> {
-    let [key, id, meta, head] = parts else { return None };
+fn found(parts: &mut [Value]) -> Option<Found> {
+    let [key, id, meta, head, uses] = parts else { return None };
     let key = CacheKey::from_bytes(unhex(text(Some(key)))?);
     let head = bytes(head)?;
     // A listing names no bodies: an inline one comes as a stored one.
-    Some((key, variant(text(Some(id)), text(Some(meta)), head, None)?))
+    let variant = variant(text(Some(id)), text(Some(meta)), head, None)?;
+    Some(Found::new(key, &variant).with_uses(number(Some(uses))))
 }

@@ -8,11 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::own_server::{ask, open, port, raw};
 use cache_api::{
-    Body, Change, Committed, ErrorKind, FRAME_SIZE, Filter, Outcome, Refusal, Storage, TagDigest, VariantId,
+    Body, CacheKey, Change, Committed, ErrorKind, FRAME_SIZE, Filter, Outcome, Refusal, Storage, TagDigest,
+    Use, VariantId,
 };
 use cache_backend_redis::{
     RedisStorage,
@@ -23,7 +24,7 @@ use cache_conformance::{
     proxy::Proxy,
     services::{Service, Trials, own, redis::Kind},
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 pub(crate) fn trials() -> Trials {
     Trials::new("redis", own(&Kind::Single).presence())
@@ -38,6 +39,8 @@ pub(crate) fn trials() -> Trials {
         .case("marks_are_bounded", marks_are_bounded)
         .case("full_server", full_server)
         .case("max_entry_size", max_entry_size)
+        .case("uses", uses)
+        .run()
 }
 
 async fn round_trips() {
@@ -69,6 +72,8 @@ async fn round_trips() {
         let kept = storage.commit(found.ticket(), small, Change::Keep(version), now).await.unwrap();
         trips(1, "replacing a head");
         assert!(is_stored(&kept));
+        storage.abilities().touch.unwrap().touch(&[used(key, now); 3], now).await.unwrap();
+        trips(1, "three uses of one resource");
         let found = storage.lookup(&key, now).await.unwrap();
         let _ = proxy.trips();
         let body = stored(&storage, found.ticket(), 7, 4 * FRAME_SIZE, now).await.unwrap();
@@ -100,6 +105,8 @@ async fn every_key_expires() {
         stored(&storage, found.ticket(), 2, 10, now).await.unwrap();
         put_stored(&storage, key(100 + number), 3, 10, now).await.unwrap();
     }
+    let uses: Vec<_> = (0..40).map(|number| used(key(number), now)).collect();
+    abilities.touch.unwrap().touch(&uses, now).await.unwrap();
     storage.remove(&key(1), None, now).await.unwrap();
     storage.remove(&key(999), None, now).await.unwrap();
     let leases = abilities.leases.unwrap();
@@ -338,6 +345,7 @@ async fn full_server() {
     assert!(is_full_or_refused(written), "expected a full server to refuse a write");
     let found = storage.lookup(&key(1), now).await.unwrap();
     assert_eq!(found.variants().len(), 1);
+    storage.abilities().touch.unwrap().touch(&[used(key(1), now)], now).await.unwrap();
     let error = stored(&storage, found.ticket(), 1, 10, now).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
     assert_eq!(storage.remove(&key(1), None, now).await.unwrap(), 1);
@@ -352,4 +360,34 @@ fn is_full_or_refused(committed: cache_api::Result<Committed>) -> bool {
         Ok(committed) => matches!(committed, Committed::Refused(_)),
         Err(error) => error.kind() == ErrorKind::Full,
     }
+}
+
+/// Counts lie beside what they are of, and go with it; what is no count is none.
+async fn uses() {
+    let service = own(&Kind::Single);
+    let storage = open(&service).await;
+    let now = start();
+    let mut connection = raw(&service).await;
+    put(&storage, key(1), vec![1; 10], &[], now).await.unwrap();
+    let resource = &keys_ending(&mut connection, "*:r:*").await[0];
+    let field = format!("u{}", VariantId::ONLY);
+    let left: i64 = ask(&mut connection, &["PTTL", resource]).await;
+    for (garbage, expected) in [(None, 1), (Some("garbage"), 1), (Some("-7"), 1), (Some("41"), 42)] {
+        if let Some(garbage) = garbage {
+            let _: redis::Value = ask(&mut connection, &["HSET", resource, &field, garbage]).await;
+        }
+        storage.abilities().touch.unwrap().touch(&[used(key(1), now)], now).await.unwrap();
+        let listing = storage.abilities().listing.unwrap();
+        let found: Vec<_> = listing.list(&Filter::all(), now).try_collect().await.unwrap();
+        assert_eq!(found[0].uses, Some(expected), "{garbage:?}");
+    }
+    let still: i64 = ask(&mut connection, &["PTTL", resource]).await;
+    assert!(0 < still && still <= left, "{still} of {left} ms");
+    let version = storage.lookup(&key(1), now).await.unwrap().variants()[0].version;
+    assert_eq!(storage.remove(&key(1), Some(version), now).await.unwrap(), 1);
+    assert_eq!(keys_ending(&mut connection, "*:r:*").await, Vec::<String>::new());
+}
+
+fn used(key: CacheKey, at: SystemTime) -> Use {
+    Use { key, variant: VariantId::ONLY, at }
 }

@@ -145,7 +145,7 @@ WHERE namespace = $1 AND key = $2
 ON CONFLICT (resource, variant) DO UPDATE SET body = excluded.body, heads = 0, stored = excluded.stored,
     frames = excluded.frames, len = excluded.len, size = excluded.size, stored_at = excluded.stored_at,
     dead_at = excluded.dead_at, limit_at = excluded.limit_at, used_at = excluded.used_at,
-    tags = excluded.tags
+    tags = excluded.tags, uses = 0
 RETURNING id, resource;
 INSERT INTO content (variant, head, inline)
 SELECT v.id, $14, $17 FROM resource r JOIN variant v ON v.resource = r.id AND v.variant = $3

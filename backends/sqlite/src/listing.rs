@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::{
     SqliteStorage,
-    row::{self, HEAD_MAX, Query, get, nanos, signed, total, transaction},
+    row::{self, HEAD_MAX, Query, get, nanos, signed, total, transaction, unsigned},
     storage::Inner,
 };
 
@@ -17,6 +17,9 @@ const PAGE: usize = 64;
 /// The column of the last use, after those of a lookup.
 const USED_AT: usize = 14;
 
+/// The column of how many uses there were.
+const USES: usize = 15;
+
 /// The columns of a page, which are those of a lookup; an inline body is none of them.
 macro_rules! page {
     ($from:literal) => {
@@ -24,7 +27,7 @@ macro_rules! page {
             "SELECT r.key, v.id,
                 v.variant, v.body, v.heads, v.stored, v.frames, v.len, v.stored_at, v.dead_at, v.limit_at,
                 iif(length(v.tags) <= $5, v.tags, NULL), iif(length(c.head) <= $5, c.head, NULL), x'',
-                v.used_at
+                v.used_at, v.uses
             FROM namespace s ",
             $from,
             " LEFT JOIN content c ON c.variant = v.id
@@ -165,7 +168,8 @@ impl Pages<'_> {
     fn found(&self, row: &SqliteRow) -> Option<Found> {
         let key = get(row, 0).and_then(|key| CacheKey::try_from_slice(key).ok());
         let found = key.zip(row::variant(row, 2)).map(|(key, variant)| Found::new(key, &variant));
-        let found = found.map(|found| found.with_used_at(get(row, USED_AT).map(row::time)));
+        let used_at = get(row, USED_AT).map(row::time);
+        let found = found.map(|found| found.with_used_at(used_at).with_uses(unsigned(row, USES)));
         if found.is_none() {
             let namespace = &self.inner.namespace;
             tracing::warn!(backend = "sqlite", %namespace, row = get::<i64>(row, 1), "a corrupt row is passed over");

@@ -25,10 +25,7 @@ impl Database {
 
     async fn try_first_connection(&self) -> Result<(SqliteConnection, Identity), sqlx::Error> {
         let mut connection = self.options.connect().await?;
-        let identity = match self.create {
-            true => schema::prepare(&mut connection).await?,
-            false => schema::identify(&mut connection).await?,
-        };
+        let identity = schema::prepare(&mut connection, self.create).await?;
         Ok((connection, identity))
     }
 

@@ -8,34 +8,56 @@ use crate::row::get;
 pub(crate) const APPLICATION_ID: i64 = 0x6874_7463;
 
 /// The layout that this release writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// What a file turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
     Ours,
+    /// Ours, as a release before this one laid it out.
+    Older,
     Empty,
     Newer(i64),
     Foreign,
 }
 
-/// Lays out an empty database; leaves another as it is. Safe while other processes do the same.
-pub(crate) async fn prepare(connection: &mut SqliteConnection) -> Result<Identity, sqlx::Error> {
-    let identity = identify(connection).await?;
-    if identity != Identity::Empty {
-        return Ok(identity);
+/// Lays out an empty database, if it is to `create` one, and brings an older layout up to date; leaves another as it
+/// is. Safe while other processes do the same, and while programs of the older release have the file open.
+pub(crate) async fn prepare(
+    connection: &mut SqliteConnection,
+    create: bool,
+) -> Result<Identity, sqlx::Error> {
+    match identify(connection).await? {
+        Identity::Empty if create => lay_out(connection).await,
+        Identity::Older => upgrade(connection).await,
+        identity => Ok(identity),
     }
+}
+
+async fn lay_out(connection: &mut SqliteConnection) -> Result<Identity, sqlx::Error> {
     // Both must come before the first table; the switch to WAL writes the first page.
     raw_sql("PRAGMA auto_vacuum = INCREMENTAL").execute(&mut *connection).await?;
     raw_sql("PRAGMA journal_mode = WAL").execute(&mut *connection).await?;
+    change(connection, Identity::Empty, TABLES).await
+}
+
+async fn upgrade(connection: &mut SqliteConnection) -> Result<Identity, sqlx::Error> {
+    change(connection, Identity::Older, UPGRADE).await
+}
+
+/// Makes it ours in one transaction, if it still is what it was: another process may have been first.
+async fn change(
+    connection: &mut SqliteConnection,
+    from: Identity,
+    sql: &'static str,
+) -> Result<Identity, sqlx::Error> {
     raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    // Another process may have been first.
     let identity = identify(connection).await?;
-    if identity == Identity::Empty {
-        raw_sql(TABLES).execute(&mut *connection).await?;
+    if identity == from {
+        raw_sql(sql).execute(&mut *connection).await?;
     }
     raw_sql("COMMIT").execute(&mut *connection).await?;
-    Ok(if identity == Identity::Empty { Identity::Ours } else { identity })
+    Ok(if identity == from { Identity::Ours } else { identity })
 }
 
 /// One statement, so that what it finds was so at one instant.
@@ -43,11 +65,12 @@ const IDENTITY: &str = "
 SELECT (SELECT count(*) FROM sqlite_schema), (SELECT application_id FROM pragma_application_id),
     (SELECT user_version FROM pragma_user_version)";
 
-pub(crate) async fn identify(connection: &mut SqliteConnection) -> Result<Identity, sqlx::Error> {
+async fn identify(connection: &mut SqliteConnection) -> Result<Identity, sqlx::Error> {
     let row = sqlx::query(IDENTITY).persistent(false).fetch_one(connection).await?;
     let number = |column| get::<i64>(&row, column).unwrap_or(0);
     Ok(match (number(0), number(1), number(2)) {
         (_, APPLICATION_ID, VERSION) => Identity::Ours,
+        (_, APPLICATION_ID, 1) => Identity::Older,
         (_, APPLICATION_ID, version) => Identity::Newer(version),
         (0, 0, 0) => Identity::Empty,
         _ => Identity::Foreign,
@@ -101,6 +124,7 @@ CREATE TABLE variant (
     limit_at INTEGER NOT NULL,
     used_at INTEGER NOT NULL,
     tags BLOB NOT NULL,
+    uses INTEGER NOT NULL DEFAULT 0,
     UNIQUE (resource, variant)
 ) STRICT;
 CREATE INDEX variant_dead ON variant (namespace, dead_at);
@@ -186,7 +210,13 @@ CREATE TRIGGER body_dropped AFTER DELETE ON body WHEN old.gone_at IS NOT NULL BE
 END;
 
 PRAGMA application_id = 1752462435;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+";
+
+/// What layout 2 has and layout 1 has not. Statements of releases with layout 1 go on working.
+const UPGRADE: &str = "
+ALTER TABLE variant ADD COLUMN uses INTEGER NOT NULL DEFAULT 0;
+PRAGMA user_version = 2;
 ";
 
 #[cfg(test)]
@@ -197,5 +227,6 @@ mod tests {
     fn the_marks_are_those_of_the_constants() {
         assert!(TABLES.contains(&format!("application_id = {APPLICATION_ID};")));
         assert!(TABLES.contains(&format!("user_version = {VERSION};")));
+        assert!(UPGRADE.contains(&format!("user_version = {VERSION};")));
     }
 }

@@ -12,13 +12,13 @@ use crate::{
 const BATCH: usize = 256;
 
 const TOUCH: &str = transaction!(
-    "UPDATE variant SET used_at = touched.at
-FROM (SELECT v.id, max(u.value ->> 2) AS at FROM json_each($2) u
+    "UPDATE variant SET used_at = max(used_at, touched.at), uses = variant.uses + touched.uses
+FROM (SELECT v.id, max(u.value ->> 2) AS at, count(*) AS uses FROM json_each($2) u
     JOIN namespace s ON s.name = $1 AND s.cleared_at IS NULL
     JOIN resource r ON r.namespace = s.id AND r.key = unhex(u.value ->> 0)
     JOIN variant v ON v.resource = r.id AND v.variant = unhex(u.value ->> 1)
     GROUP BY v.id) touched
-WHERE variant.id = touched.id AND variant.used_at < touched.at",
+WHERE variant.id = touched.id",
 );
 
 #[async_trait]

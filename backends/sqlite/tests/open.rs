@@ -10,8 +10,10 @@
 
 use std::{fs, path::Path};
 
-use cache_api::{ErrorKind, Storage};
+use cache_api::{ErrorKind, Filter, Storage, Use, VariantId};
 use cache_backend_sqlite::SqliteStorage;
+use cache_conformance::sample::{key, put, start};
+use futures_util::TryStreamExt as _;
 use sqlx::{Connection, SqliteConnection, raw_sql, sqlite::SqliteConnectOptions};
 
 async fn refusal(path: &Path) -> (ErrorKind, String) {
@@ -66,13 +68,37 @@ async fn a_file_of_a_newer_release() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cache.sqlite");
     SqliteStorage::builder().path(&path).build().await.unwrap().close().await.unwrap();
-    database(&path, "PRAGMA user_version = 2").await;
+    database(&path, "PRAGMA user_version = 3").await;
     let (kind, message) = refusal(&path).await;
     assert_eq!(kind, ErrorKind::Incompatible);
     assert!(
-        message.contains("layout 2 of a newer release") && message.contains("update this program"),
+        message.contains("layout 3 of a newer release") && message.contains("update this program"),
         "{message}"
     );
+}
+
+/// What a release with layout 1 left is there, and goes on from where that was; two may begin at once.
+#[tokio::test]
+async fn a_file_of_an_older_release() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cache.sqlite");
+    let url = format!("sqlite://{}?create=false", path.display());
+    let storage = SqliteStorage::builder().path(&path).build().await.unwrap();
+    let now = start();
+    put(&storage, key(1), vec![1; 10], &[], now).await.unwrap();
+    storage.close().await.unwrap();
+    database(&path, "ALTER TABLE variant DROP COLUMN uses; PRAGMA user_version = 1").await;
+
+    let (one, two) = tokio::join!(SqliteStorage::from_url(&url), SqliteStorage::from_url(&url));
+    let storages = [one.unwrap(), two.unwrap()];
+    for storage in &storages {
+        assert_eq!(storage.lookup(&key(1), now).await.unwrap().variants().len(), 1);
+        let used = Use { key: key(1), variant: VariantId::ONLY, at: now };
+        storage.abilities().touch.unwrap().touch(&[used], now).await.unwrap();
+    }
+    let all = Filter::all();
+    let found: Vec<_> = storages[0].abilities().listing.unwrap().list(&all, now).try_collect().await.unwrap();
+    assert_eq!(found[0].uses, Some(2));
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ impl Ls {
             writeln!(
                 out,
                 "{BOLD}{}{BOLD:#}",
-                row(["STATE", "STATUS", "METHOD", "SIZE", "AGE", "FRESH"], "URL")
+                row(["STATE", "STATUS", "METHOD", "SIZE", "AGE", "FRESH", "HITS"], "URL")
             )?;
         }
         let mut left = self.limit.unwrap_or(usize::MAX);
@@ -65,10 +65,11 @@ fn entry_row(entry: &EntryInfo, now: SystemTime) -> String {
     let status = entry.status().map_or_else(|| "-".to_owned(), |status| status.as_u16().to_string());
     let method = entry.method().map_or("-", http::Method::as_str);
     let age = entry.age().map_or_else(|| "-".to_owned(), human::brief);
+    let hits = entry.hits().map_or_else(|| "-".to_owned(), |hits| hits.to_string());
     let (size, fresh) = (human::size(entry.len), human::freshness(entry, now));
-    row([human::state(entry.state), &status, method, &size, &age, &fresh], &human::url(entry))
+    row([human::state(entry.state), &status, method, &size, &age, &fresh, &hits], &human::url(entry))
 }
 
-fn row([state, status, method, size, age, fresh]: [&str; 6], url: &str) -> String {
-    format!("{state:<7}  {status:>6}  {method:<6}  {size:>10}  {age:>4}  {fresh:>8}  {url}")
+fn row([state, status, method, size, age, fresh, hits]: [&str; 7], url: &str) -> String {
+    format!("{state:<7}  {status:>6}  {method:<6}  {size:>10}  {age:>4}  {fresh:>8}  {hits:>6}  {url}")
 }

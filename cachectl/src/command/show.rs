@@ -113,6 +113,10 @@ impl Show {
         if let Some(used) = entry.used_at {
             writeln!(out, "   last used {} ({} ago)", human::time(used), since(used))?;
         }
+        match entry.hits() {
+            Some(hits) => writeln!(out, "   served from the cache {}", human::times(hits))?,
+            None => writeln!(out, "   how often it was served is unknown: the storage does not count")?,
+        }
         for tag in &*entry.tags {
             writeln!(out, "   tag {tag}")?;
         }

@@ -112,6 +112,8 @@ struct Figures {
     #[serde(serialize_with = "states")]
     states: Summary,
     largest_bytes: u64,
+    /// `None` where no entry says.
+    hits: Option<u64>,
     hosts: Vec<Host>,
     sizes: Histogram,
     ages: Histogram,
@@ -133,6 +135,7 @@ impl Figures {
             storage,
             states: Summary::default(),
             largest_bytes: 0,
+            hits: None,
             hosts: Vec::new(),
             sizes: Histogram::new(&SIZES),
             ages: Histogram::new(&AGES),
@@ -144,6 +147,9 @@ impl Figures {
     fn add(&mut self, entry: &EntryInfo, now: SystemTime) {
         self.states.add(entry);
         self.largest_bytes = self.largest_bytes.max(entry.len);
+        if let Some(hits) = entry.hits() {
+            self.hits = Some(self.hits.unwrap_or(0).saturating_add(hits));
+        }
         self.sizes.add(signed(entry.len), entry.len);
         if let (Some(age), Some(freshness)) = (entry.age(), entry.freshness()) {
             self.ages.add(signed(age.as_secs()), entry.len);
@@ -173,7 +179,11 @@ impl Figures {
         writeln!(out, "{BOLD}{}{BOLD:#}", self.storage)?;
         let (entries, size, largest) =
             (human::entries(total.entries), human::size(total.bytes), human::size(self.largest_bytes));
-        writeln!(out, "{entries}, {size} of bodies, the largest {largest}\n")?;
+        writeln!(out, "{entries}, {size} of bodies, the largest {largest}")?;
+        if let Some(hits) = self.hits {
+            writeln!(out, "served from the cache {}", human::times(hits))?;
+        }
+        writeln!(out)?;
         let mut table = table(["state", "entries", "bytes"]);
         let mut rows = Vec::new();
         for (state, totals) in by_state(&self.states) {

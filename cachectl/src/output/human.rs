@@ -24,6 +24,13 @@ pub(crate) fn entries(count: u64) -> String {
     }
 }
 
+pub(crate) fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
 /// A duration in its two or three largest units.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();

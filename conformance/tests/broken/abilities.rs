@@ -99,12 +99,22 @@ impl Tags for Reference {
 }
 
 impl Reference {
+    fn uses(&self, space: &Space, key: CacheKey, variant: &Variant) -> u64 {
+        match space.uses.get(&(key, variant.id)) {
+            Some((body, count)) if *body == variant.version.body || self.has(Fault::CountsOn) => *count,
+            _ => 0,
+        }
+    }
+
     fn found(&self, space: &Space, filter: &Filter, now: SystemTime) -> Vec<Found> {
         let all = space.records.iter().flat_map(|(key, r)| r.variants().iter().map(|v| (*key, v)));
         let live = all.filter(|(_, v)| v.is_live(now) || self.has(Fault::ListsDead));
         let any = self.has(Fault::TagsMatchPatterns) && filter.tag == Some(ANY);
         let some = live.filter(|(_, v)| any || filter.matches(&v.tags, v.stored_at));
-        let mut found: Vec<_> = some.map(|(key, v)| Found::new(key, v)).collect();
+        let untold = self.has(Fault::CountsUntagged) && filter.tag.is_some();
+        let uses = |key, v: &Variant| if untold { 0 } else { self.uses(space, key, v) };
+        let mut found: Vec<_> =
+            some.map(|(key, v)| Found::new(key, v).with_uses(Some(uses(key, v)))).collect();
         if self.has(Fault::ListsAPage) {
             found.truncate(1000);
         }
@@ -210,6 +220,30 @@ impl Touch for Reference {
         if !known && self.has(Fault::TouchFails) {
             return Err(Error::new(ErrorKind::Other, "touch"));
         }
+        let read = self.has(Fault::CountsInTwoSteps).then(|| self.with(|space| space.uses.clone()));
+        if read.is_some() {
+            yield_now().await;
+        }
+        let mut counted = Vec::new();
+        self.with(|space| {
+            if let Some(read) = read {
+                space.uses = read;
+            }
+            for used in uses {
+                let name = (used.key, used.variant);
+                let record = space.records.get(&used.key);
+                let Some(variant) = record.and_then(|r| r.variants().iter().find(|v| v.id == used.variant))
+                else {
+                    continue;
+                };
+                if !(self.has(Fault::CountsOnce) && counted.contains(&name)) {
+                    let count = self.uses(space, used.key, variant) + 1;
+                    let body = variant.version.body;
+                    space.uses.insert(name, (body, count));
+                    counted.push(name);
+                }
+            }
+        });
         Ok(())
     }
 }

@@ -77,6 +77,14 @@ pub(crate) enum Fault {
     FailsOnGarbage,
     /// A touch of what is gone fails.
     TouchFails,
+    /// Of a variant's uses in a batch, one is counted.
+    CountsOnce,
+    /// A variant's uses are counted on in what replaces it.
+    CountsOn,
+    /// Counts of uses are read, and written back later.
+    CountsInTwoSteps,
+    /// Uses are counted, and not told of in a listing by tag.
+    CountsUntagged,
     /// A lookup returns all inline bodies.
     InlineWithoutBound,
     /// A commit sent again is refused.

@@ -24,6 +24,9 @@ pub(crate) struct World {
     pub(crate) copies: Copies,
 }
 
+/// How often a variant was used, and with which body.
+pub(crate) type Uses = HashMap<(CacheKey, VariantId), (BodyId, u64)>;
+
 /// One namespace.
 #[derive(Debug)]
 pub(crate) struct Space {
@@ -33,6 +36,7 @@ pub(crate) struct Space {
     pub(crate) epoch: Epoch,
     pub(crate) leases: HashMap<CacheKey, (Lease, SystemTime)>,
     pub(crate) uncacheable: HashMap<CacheKey, SystemTime>,
+    pub(crate) uses: Uses,
 }
 
 /// The frames of a stored body.
@@ -77,6 +81,7 @@ impl Default for Space {
             epoch: Epoch::NONE,
             leases: HashMap::new(),
             uncacheable: HashMap::new(),
+            uses: Uses::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 SELECT r.key, v.id,
     v.variant, v.body, v.heads, v.stored, v.frames, v.len, v.stored_at, v.dead_at, v.limit_at,
     CASE WHEN octet_length(v.tags) <= $5 THEN v.tags END,
-    CASE WHEN octet_length(c.head) <= $5 THEN c.head END, ''::bytea, v.used_at
+    CASE WHEN octet_length(c.head) <= $5 THEN c.head END, ''::bytea, v.used_at, v.uses
 FROM http_cache.namespace s
 JOIN http_cache.resource r ON r.namespace = s.id AND r.key >= $6
 JOIN http_cache.variant v ON v.resource = r.id AND v.dead_at > $2 AND v.stored_at < $3

@@ -25,7 +25,7 @@ for _, name in ipairs(names) do
   if not found.err and found[1] and not (s and found[1] == s.e) then
     local v = variant_of(id, found[2])
     if v and is_live({ i = old }, v, now) then gone = gone + 1 end
-    redis.call('HDEL', c.resources .. key, 'm' .. id, 'h' .. id, 'b' .. id)
+    redis.call('HDEL', c.resources .. key, 'm' .. id, 'h' .. id, 'b' .. id, 'u' .. id)
     if v and v.kind == 's' then retire(c, v.body) end
     close(c, key)
   end

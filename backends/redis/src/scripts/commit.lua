@@ -20,8 +20,8 @@ end
 local variants, _, stale = variants_of(s, KEYS[1])
 local current = variants and variants[id]
 local live = current and is_live(s, current, now) and is_whole(KEYS[1], c.bodies, current)
-local at, was = num(s.n), '0'
-if kind == 'k' then
+local at, was, keeps = num(s.n), '0', kind == 'k'
+if keeps then
   if not live or current.body ~= body or current.head ~= counter then return { 'version' } end
   counter, kind, frames, len = num(tonumber(counter) + 1), current.kind, current.frames, num(current.len)
   limit, at, inline = current.limit, num(current.at), false
@@ -61,6 +61,7 @@ dead = math.min(dead, limit)
 local meta = table.concat({ body, counter, kind, num(frames), len, num(stored), num(dead), num(limit), at, was,
   tags }, ' ')
 redis.call('HSET', KEYS[1], 'e', s.e, 'm' .. id, meta, 'h' .. id, head)
+if not keeps then redis.call('HDEL', KEYS[1], 'u' .. id) end
 if inline then
   redis.call('HSET', KEYS[1], 'b' .. id, inline)
 elseif kind == 's' then

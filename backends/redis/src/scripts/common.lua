@@ -64,6 +64,12 @@ local function variant_of(id, meta)
     tags = tags, meta = meta }
 end
 
+-- How often a variant was used, as the field u<variant> holds it: 0 where it has none, or garbage.
+local function uses_of(text)
+  if not text or #text > 16 or not string.match(text, '^%d+$') then return 0 end
+  return tonumber(text)
+end
+
 -- Whether a lookup may return it.
 local function is_live(s, v, now)
   return v.dead > now and (v.i == '0' or v.i == s.i)
@@ -83,7 +89,7 @@ end
 -- garbage. Those of another epoch, which are out of sight, come third.
 local function variants_of(s, resource)
   local fields = redis.pcall('HLEN', resource)
-  if type(fields) ~= 'number' or fields > 256 then return nil, 1 end
+  if type(fields) ~= 'number' or fields > 320 then return nil, 1 end
   if fields == 0 then return {}, 0 end
   local names, wanted = {}, { 'e' }
   for _, name in ipairs(redis.call('HKEYS', resource)) do
@@ -127,7 +133,7 @@ end
 -- Drops a variant; `v` is false where it is garbage.
 local function drop(c, key, id, v)
   local resource = c.resources .. key
-  redis.call('HDEL', resource, 'm' .. id, 'h' .. id, 'b' .. id)
+  redis.call('HDEL', resource, 'm' .. id, 'h' .. id, 'b' .. id, 'u' .. id)
   redis.call('ZREM', c.index, key .. id)
   if v then
     untag(c, key, v)

@@ -154,7 +154,7 @@ BEGIN
         ON CONFLICT (resource, variant) DO UPDATE SET body = excluded.body, heads = 0,
             stored = excluded.stored, frames = excluded.frames, len = excluded.len, size = excluded.size,
             stored_at = excluded.stored_at, dead_at = excluded.dead_at, limit_at = excluded.limit_at,
-            used_at = excluded.used_at, tags = excluded.tags
+            used_at = excluded.used_at, tags = excluded.tags, uses = 0
         RETURNING v.id INTO variant_id;
         INSERT INTO http_cache.content AS c (variant, head, inline) VALUES (variant_id, p_head, inline_bytes)
         ON CONFLICT (variant) DO UPDATE SET head = excluded.head, inline = excluded.inline;

@@ -45,6 +45,7 @@ CREATE /*unlogged*/ TABLE http_cache.variant (
     limit_at bigint NOT NULL,
     used_at bigint NOT NULL,
     tags bytea NOT NULL,
+    uses bigint NOT NULL DEFAULT 0,
     UNIQUE (resource, variant)
 ) WITH (fillfactor = 80);
 CREATE INDEX variant_dead ON http_cache.variant (namespace, dead_at);
@@ -111,4 +112,4 @@ CREATE /*unlogged*/ TABLE http_cache.lease (
 
 -- Always logged: after a crash of the server, what is unlogged is empty, and still ours.
 CREATE TABLE http_cache.layout (application text NOT NULL, version bigint NOT NULL);
-INSERT INTO http_cache.layout VALUES ('http-cache', 1);
+INSERT INTO http_cache.layout VALUES ('http-cache', 2);
