@@ -184,7 +184,7 @@ mod messagepack {
         assert_eq!(
             hex(&payload),
             "98ccc80ba3474554a9687474703a2f2f682fcf000000e8d4a51000cf000000e8d4a51000c40f0100040003000000657461672278\
-             22c4190600616363657074010707070707070707070707070707070707"
+             22c41906006163636570740107070707070707070707070707070707"
         );
         head.terms = Some(golden_terms(&head));
         let more = written(&head).await;
