@@ -12,7 +12,8 @@ use std::{
 use bytes::Bytes;
 use cache_api::{
     Body, BodyId, CacheKey, CborSerializer, Change, Codec, Entry, Envelope, Frame, Head, InlineBody,
-    MessagePackSerializer, Namespace, Place, Selector, SelectorDigest, Serializer, Storage, StoredHead, TagDigest, VariantId,
+    MessagePackSerializer, Namespace, Place, Selector, SelectorDigest, Serializer, Storage, StoredHead,
+    TagDigest, VariantId,
 };
 use cache_backend_object_store::ObjectStoreStorage;
 use cache_fuzz::object_record;

@@ -41,7 +41,8 @@ fn url(redactor: &Redactor, text: &str) {
         }
     }
     let next = if text.contains(['?', '#']) { '&' } else { '?' };
-    for text in [format!("https://a.example/?{text}&Token={SECRET}"), format!("{text}{next}%74oken={SECRET}")] {
+    for text in [format!("https://a.example/?{text}&Token={SECRET}"), format!("{text}{next}%74oken={SECRET}")]
+    {
         assert!(text.matches(SECRET).count() > 1 || !redactor.url(&text).contains(SECRET), "{text:?}");
     }
     let Ok(request) = Url::parse(text) else { return };
