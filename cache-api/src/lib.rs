@@ -41,6 +41,8 @@ pub use record::{Applied, Record};
 pub use redact::{KeyView, REDACTED, Redactor, RequestPart, Scan, Secrets};
 #[cfg(feature = "json")]
 pub use serializer::JsonSerializer;
+#[cfg(feature = "messagepack")]
+pub use serializer::MessagePackSerializer;
 pub use serializer::{CborSerializer, Codec, Envelope, Part, Place, Serializer};
 pub use storage::{BodyWriter, Committed, Limits, Refusal, Storage};
 pub use terms::{SetBy, Terms};

@@ -23,7 +23,7 @@ use crate::{Error, ErrorKind, Namespace, Result};
 /// stands twice.
 ///
 /// Each error is of [`ErrorKind::Config`] and names the parameter. None shows a value, for it may be a password; nor
-/// a name where one of the names looks like a piece of a password with a `?` in it.
+/// a name where there is an `@`, or one of the names looks like a piece of a password with a `?` in it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,7 +58,9 @@ impl Parameters {
     /// # Errors
     /// Where a parameter stands twice.
     pub fn new(backend: &'static str, query: &str) -> Result<Self> {
-        let mut parameters = Self { backend, left: Vec::new(), known: Vec::new(), plain: true };
+        // An '@' ends what stands before the host: with it here, all of this may be the rest of a password.
+        let plain = !query.contains('@');
+        let mut parameters = Self { backend, left: Vec::new(), known: Vec::new(), plain };
         let mut twice = None;
         for (name, value) in form_urlencoded::parse(query.as_bytes()).into_owned() {
             parameters.plain &= is_plain(&name);
@@ -347,9 +349,10 @@ mod tests {
         secret(of("a=hunter2").parsed::<u16>("a", "a number").unwrap_err());
         secret(of("namespace=HUNTER2-hunter2").namespace().unwrap_err());
         secret(of("pass_word=hunter2").finish().unwrap_err());
-        // What is left of `scheme://user:1?hunter2@host` and `scheme://user:1?hunter2&x@host`.
+        // What is left of `scheme://user:1?hunter2@host` and `scheme://user:1?hunter2&x@host`, and the like.
         secret(of("hunter2@host").finish().unwrap_err());
         secret(of("hunter2&x@host").finish().unwrap_err());
+        secret(of("hunter2=x@host").finish().unwrap_err());
         secret(Parameters::new("test", "hunter2&hunter2&x@host").unwrap_err());
         secret(Parameters::decoded("test", "hunter2%ff").unwrap_err());
         let shown = format!("{:?}", of("password=hunter2&hunter2=1"));

@@ -20,6 +20,8 @@ fn serializers() -> Vec<Arc<dyn Serializer>> {
         Arc::new(CborSerializer::new()),
         #[cfg(feature = "json")]
         Arc::new(cache_api::JsonSerializer::new()),
+        #[cfg(feature = "messagepack")]
+        Arc::new(cache_api::MessagePackSerializer::new()),
     ]
 }
 
@@ -124,14 +126,23 @@ proptest! {
     }
 }
 
-/// The stored format: a change here makes every stored entry a miss.
-#[tokio::test]
-async fn golden_head() {
+fn golden() -> Head {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
     let mut headers = HeaderMap::new();
     headers.append("etag", HeaderValue::from_static("\"x\""));
     let mut head = Head::new(Method::GET, "http://h/", StatusCode::OK, headers, time, time);
     head.selectors = vec![Selector { name: http::header::ACCEPT, value: Some(SelectorDigest([7; 16])) }];
+    head
+}
+
+fn golden_terms(head: &Head) -> Terms {
+    Terms::new(SetBy::Rule).with_overrides(true).with_fresh_until(Some(head.responded_at))
+}
+
+/// The stored format: a change here makes every stored entry a miss.
+#[tokio::test]
+async fn golden_head() {
+    let mut head = golden();
     let bytes = CborSerializer::new().encode_head(&place(), &head).await.unwrap();
     let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(
@@ -140,10 +151,65 @@ async fn golden_head() {
     );
     // What has no terms is written as before there were any; terms are one element more.
     let plain = bytes.len();
-    head.terms = Some(Terms::new(SetBy::Rule).with_overrides(true).with_fresh_until(Some(time)));
+    head.terms = Some(golden_terms(&head));
     let bytes = CborSerializer::new().encode_head(&place(), &head).await.unwrap();
     let hex: String = bytes.iter().skip(plain).map(|b| format!("{b:02x}")).collect();
     assert_eq!(hex, "8302f51b000000e8d4a51000");
+}
+
+#[cfg(feature = "messagepack")]
+mod messagepack {
+    use cache_api::{Codec, Envelope, MessagePackSerializer};
+
+    use super::*;
+
+    async fn written(head: &Head) -> Vec<u8> {
+        let bytes = MessagePackSerializer::new().encode_head(&place(), head).await.unwrap();
+        Envelope::open(bytes, Codec::MESSAGEPACK, &place()).unwrap().payload.to_vec()
+    }
+
+    async fn read(payload: Vec<u8>) -> cache_api::Result<Head> {
+        let bytes = Envelope::new(Codec::MESSAGEPACK, payload.into()).seal(&place()).unwrap();
+        MessagePackSerializer::new().decode_head(&place(), bytes).await
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    #[tokio::test]
+    async fn golden_head() {
+        let mut head = golden();
+        let payload = written(&head).await;
+        assert_eq!(
+            hex(&payload),
+            "98ccc80ba3474554a9687474703a2f2f682fcf000000e8d4a51000cf000000e8d4a51000c40f0100040003000000657461672278\
+             22c41906006163636570740107070707070707070707070707070707"
+        );
+        head.terms = Some(golden_terms(&head));
+        let more = written(&head).await;
+        assert_eq!((more[0], hex(&more[payload.len()..])), (0x99, "9302c3cf000000e8d4a51000".to_owned()));
+        assert_eq!(&more[1..payload.len()], &payload[1..]);
+    }
+
+    /// What a later release appends is passed over, but for what is nested as nothing sane is.
+    #[tokio::test]
+    async fn elements_that_are_not_known() {
+        let mut head = golden();
+        head.terms = Some(golden_terms(&head));
+        let mut payload = written(&head).await;
+        payload[0] = 0x9a;
+        for (nested, sane) in [(0, true), (1, true), (20, true), (32, false), (100_000, false)] {
+            let appended = [&payload[..], &vec![0x91; nested], &[0xc0]].concat();
+            match read(appended).await {
+                Ok(back) => assert!(sane && back == head, "{nested}"),
+                Err(error) => assert!(!sane && error.is_corrupt(), "{nested}: {error}"),
+            }
+        }
+        payload.push(0xc0);
+        payload.push(0xc0);
+        assert!(read(payload).await.unwrap_err().is_corrupt(), "bytes after the head");
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,8 @@ fn tidy(tags: &mut Vec<TagDigest>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn headers(lines: &[(&'static str, &[u8])]) -> HeaderMap {
@@ -102,5 +104,29 @@ mod tests {
         assert_eq!(found.to_vec(), digests(&["x y", "old", "a"]));
         assert!(tagging.of(&headers(&[("cache-tag", b"a, b")]), &asked, &had).is_none());
         assert!(tagging.of(&headers(&[]), &["a", "b", "c", "d"].map(Into::into), &[]).is_none());
+    }
+
+    proptest! {
+        /// Whatever the fields hold, the tags are their words, or they are too many.
+        #[test]
+        fn any_fields_are_words_or_too_many(
+            values in vec((any::<bool>(), vec(prop_oneof![0x20_u8..0x7f, 0x80_u8.., Just(b','), Just(b'\t')], 0..60)), 0..6),
+            max in 0..12_usize,
+        ) {
+            let names = ["cache-tag", "surrogate-key"];
+            let lines: Vec<_> =
+                values.iter().map(|(first, value)| (names[usize::from(*first)], &value[..])).collect();
+            // As a text that has a mark for what is none: no word of it is one.
+            let words = values.iter().flat_map(|(_, value)| {
+                let text = String::from_utf8_lossy(value);
+                let words = text.split([',', ' ', '\t']).map(str::to_owned).collect::<Vec<_>>();
+                words.into_iter().filter(|word| !word.is_empty() && !word.contains('\u{fffd}'))
+            });
+            let words: std::collections::BTreeSet<String> = words.collect();
+            let tagging = Tagging { max, ..Tagging::default() };
+            let expected = digests(&words.iter().map(String::as_str).collect::<Vec<_>>());
+            let found = tagging.of(&headers(&lines), &[], &[]).map(|tags| tags.to_vec());
+            prop_assert_eq!(found, (words.len() <= max).then_some(expected));
+        }
     }
 }

@@ -25,6 +25,7 @@ mod step;
 mod store;
 mod subject;
 mod suite;
+mod urls;
 
 pub use failure::Failure;
 #[cfg(feature = "services")]
@@ -35,3 +36,4 @@ pub use serializer::SerializerSuite;
 pub use server::{OwnServer, Remote, ServerError};
 pub use subject::{Damage, Opened, RawStore, Subject};
 pub use suite::{Ability, Suite};
+pub use urls::urls_keep_secrets;

@@ -12,7 +12,8 @@ use std::{
 use bytes::Bytes;
 use cache_api::{
     Body, BodyId, CacheKey, CborSerializer, Change, Codec, Entry, Envelope, Frame, Head, InlineBody,
-    Namespace, Place, Selector, SelectorDigest, Serializer, Storage, StoredHead, TagDigest, VariantId,
+    MessagePackSerializer, Namespace, Place, Selector, SelectorDigest, Serializer, Storage, StoredHead,
+    TagDigest, VariantId,
 };
 use cache_backend_object_store::ObjectStoreStorage;
 use cache_fuzz::object_record;
@@ -29,6 +30,8 @@ async fn main() -> Outcome {
     for (name, head) in heads {
         let sealed = CborSerializer::new().encode_head(&place, &head).await?;
         write("cbor_head", name, &Envelope::open(sealed, Codec::CBOR, &place)?.payload)?;
+        let sealed = MessagePackSerializer::new().encode_head(&place, &head).await?;
+        write("messagepack_head", name, &Envelope::open(sealed, Codec::MESSAGEPACK, &place)?.payload)?;
     }
     compressed().await?;
     record().await

@@ -7,7 +7,14 @@ use crate::place;
 
 /// Opens the bytes as they are, and what is sealed around them.
 pub fn run(data: &[u8]) {
-    let codecs = [Codec::RAW, Codec::CBOR, Codec::ZSTD, Codec::XCHACHA20_POLY1305, Codec::KEYED_BLAKE3];
+    let codecs = [
+        Codec::RAW,
+        Codec::CBOR,
+        Codec::ZSTD,
+        Codec::XCHACHA20_POLY1305,
+        Codec::KEYED_BLAKE3,
+        Codec::MESSAGEPACK,
+    ];
     let bytes = Bytes::copy_from_slice(data);
     for codec in codecs {
         if let Ok(envelope) = Envelope::open(bytes.clone(), codec, &place::frame()) {

@@ -2,7 +2,8 @@
 
 use std::{future::Future, pin::Pin};
 
-use cache_api::{BodyId, CacheKey, Namespace, Place, VariantId};
+use bytes::Bytes;
+use cache_api::{BodyId, CacheKey, Namespace, Place, Serializer, VariantId};
 use futures_util::FutureExt;
 
 pub(crate) fn head() -> Place {
@@ -17,4 +18,14 @@ pub(crate) fn frame() -> Place {
 /// What a serializer that waits for nothing answers.
 pub(crate) fn now<T>(future: Pin<Box<dyn Future<Output = T> + Send + '_>>) -> T {
     future.now_or_never().expect("the serializers here ask nobody")
+}
+
+/// What is read as a head of [`head`] is written and read again alike.
+pub(crate) fn reads_alike(serializer: &dyn Serializer, candidates: [Bytes; 2]) {
+    let place = head();
+    for bytes in candidates {
+        let Ok(head) = now(serializer.decode_head(&place, bytes)) else { continue };
+        let again = now(serializer.encode_head(&place, &head)).unwrap();
+        assert_eq!(now(serializer.decode_head(&place, again)).unwrap(), head);
+    }
 }

@@ -5,7 +5,9 @@
 use std::{process::ExitCode, sync::Arc};
 
 use bytes::Bytes;
-use cache_api::{CborSerializer, Codec, Envelope, JsonSerializer, Place, Result, Serializer};
+use cache_api::{
+    CborSerializer, Codec, Envelope, JsonSerializer, MessagePackSerializer, Place, Result, Serializer,
+};
 use cache_conformance::SerializerSuite;
 use cache_serializers::{Compressed, Encrypted, Key, Keyring, Signed};
 use libtest_mimic::Arguments;
@@ -62,16 +64,20 @@ fn bombs(suite: SerializerSuite) -> SerializerSuite {
 fn main() -> ExitCode {
     let cbor = CborSerializer::new;
     let json = JsonSerializer::new;
+    let messagepack = MessagePackSerializer::new;
     let suite = |name: &str, serializer: Arc<dyn Serializer>| SerializerSuite::new(name, serializer);
     let suites = [
         bombs(suite("compressed", Arc::new(compressed(cbor())))),
         suite("compressed_json", Arc::new(compressed(json()))),
+        suite("compressed_messagepack", Arc::new(compressed(messagepack()))),
         suite("compressed_hard", Arc::new(Compressed::new(cbor()).with_level(19).unwrap())),
         suite("compressed_small", Arc::new(Compressed::new(cbor()).with_max_decompressed(100))),
         suite("signed", Arc::new(signed(cbor()))).authentic(),
         suite("signed_json", Arc::new(signed(json()))).authentic(),
+        suite("signed_messagepack", Arc::new(signed(messagepack()))).authentic(),
         suite("encrypted", Arc::new(encrypted(cbor()))).authentic().secret(),
         suite("encrypted_json", Arc::new(encrypted(json()))).authentic().secret(),
+        suite("encrypted_messagepack", Arc::new(encrypted(messagepack()))).authentic().secret(),
         suite("encrypted_compressed", Arc::new(encrypted(compressed(cbor())))).authentic().secret(),
         suite("compressed_encrypted", Arc::new(compressed(encrypted(cbor())))).authentic().secret(),
         suite("signed_compressed", Arc::new(signed(compressed(json())))).authentic(),
@@ -81,6 +87,7 @@ fn main() -> ExitCode {
         suite("all", Arc::new(signed(encrypted(compressed(Arc::new(json()) as Arc<dyn Serializer>)))))
             .authentic()
             .secret(),
+        suite("all_messagepack", Arc::new(signed(encrypted(compressed(messagepack()))))).authentic().secret(),
     ];
     let trials = suites.iter().flat_map(SerializerSuite::trials).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

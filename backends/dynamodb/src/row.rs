@@ -256,3 +256,114 @@ fn tags(bytes: &[u8]) -> Option<Vec<TagDigest>> {
     let (tags, rest) = bytes.as_chunks::<16>();
     rest.is_empty().then(|| tags.iter().copied().map(TagDigest::from_bytes).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use proptest::{
+        collection::{hash_map, vec},
+        prelude::*,
+        sample::{Index, select},
+    };
+
+    use super::*;
+
+    /// Whatever an attribute may hold.
+    fn value() -> impl Strategy<Value = AttributeValue> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(AttributeValue::Bool),
+            Just(AttributeValue::Null(true)),
+            "\\PC{0,40}".prop_map(AttributeValue::S),
+            select(vec!["r", "s", "b"]).prop_map(|form| AttributeValue::S(form.to_owned())),
+            "-?[0-9]{1,25}(\\.[0-9])?".prop_map(AttributeValue::N),
+            any::<u32>().prop_map(|n| number(n.into())),
+            vec(any::<u8>(), 0..40).prop_map(binary),
+            any::<[u8; 16]>().prop_map(binary),
+        ];
+        leaf.prop_recursive(2, 40, 14, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(AttributeValue::L),
+                hash_map("[a-z]", inner, 0..14).prop_map(AttributeValue::M),
+            ]
+        })
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        let known = select(vec!["c", "g", "t", EXPIRES]).prop_map(str::to_owned);
+        prop_oneof![
+            known,
+            any::<[u8; 16]>().prop_map(|id| variant_name(&VariantId::from_bytes(id))),
+            "v\\PC{0,8}"
+        ]
+    }
+
+    fn kept() -> impl Strategy<Value = Kept> {
+        (
+            any::<([u8; 16], [u8; 16], Vec<[u8; 16]>, Vec<u8>)>(),
+            (any::<u32>(), 1..=u32::MAX, any::<u64>()),
+            any::<[u32; 5]>(),
+            select(vec![Form::Within, Form::Beside, Form::Stored]),
+        )
+            .prop_map(|((id, body, tags, bytes), (head, frames, len), times, form)| {
+                let [stored_at, dead_at, limit, registered_until, body_until] = times.map(u64::from);
+                let (limit, body) = (time(limit), BodyId::from_bytes(body));
+                let inline =
+                    |bytes| Body::Inline(InlineBody { id: body, frame: Frame::from_bytes(bytes), len });
+                let body = match form {
+                    Form::Within => inline(bytes.into()),
+                    Form::Beside => inline(Bytes::new()),
+                    Form::Stored => Body::Stored(StoredBody { id: body, frames, len, limit }),
+                };
+                let bytes = StoredHead::from_bytes(Bytes::from_static(b"head"));
+                let id = VariantId::from_bytes(id);
+                let entry =
+                    Entry::new(CacheKey::from_bytes([0; 32]), id, bytes, time(stored_at), time(dead_at));
+                let entry = entry.with_tags(tags.into_iter().map(TagDigest::from_bytes).collect::<Vec<_>>());
+                let variant = Variant::new(entry, body, head, limit);
+                Kept { variant, form, filled: form != Form::Beside, registered_until, body_until }
+            })
+    }
+
+    fn attributes(kept: &Kept) -> Item {
+        kept.attributes().now_or_never().unwrap().unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn any_item_is_read_or_counted_as_garbage(item in hash_map(name(), value(), 0..8)) {
+            let names = item.keys().filter(|name| name.starts_with('v')).count() as u64;
+            let mut row = Row::read(Some(item));
+            prop_assert!(row.kept.len() as u64 + row.garbage <= names + 1);
+            prop_assert!(row.generation.is_some() || (row.kept.is_empty() && row.garbage > 0));
+            let now = time(1_000_000);
+            prop_assert!(row.record().unwrap().variants().len() == row.kept.len());
+            row.bound(now);
+            prop_assert!(row.kept.len() <= MAX_VARIANTS);
+            prop_assert!(row.kept.iter().all(|kept| kept.variant.is_live(now)));
+        }
+
+        #[test]
+        fn a_variant_is_read_as_it_was_written(kept in kept()) {
+            let item = attributes(&kept);
+            let found = variant(&variant_name(&kept.variant.id), AttributeValue::M(item.clone())).unwrap();
+            prop_assert_eq!(attributes(&found), item);
+            prop_assert_eq!((found.form, found.filled), (kept.form, kept.filled));
+            prop_assert_eq!(found.variant.id, kept.variant.id);
+        }
+
+        /// With one attribute of another value it is another variant of that id, or none.
+        #[test]
+        fn a_damaged_variant_is_that_or_none(kept in kept(), at: Index, value: Option<()>, other in value()) {
+            let mut item = attributes(&kept);
+            let name = at.get(&item.keys().cloned().collect::<Vec<_>>()).clone();
+            match value {
+                Some(()) => item.insert(name, other),
+                None => item.remove(&name),
+            };
+            if let Some(found) = variant(&variant_name(&kept.variant.id), AttributeValue::M(item)) {
+                prop_assert_eq!(found.variant.id, kept.variant.id);
+                prop_assert!(found.variant.body.frames() > 0);
+            }
+        }
+    }
+}

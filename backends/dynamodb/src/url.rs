@@ -211,4 +211,16 @@ mod tests {
             assert!(!error.contains("hush") && !error.contains("quiet"), "{error}");
         }
     }
+
+    #[test]
+    fn no_url_panics_and_nothing_shows_a_password() {
+        cache_conformance::urls_keep_secrets(
+            &[
+                "dynamodb://AKID:{password}@t?region=eu-west-1&session_token=a&timeout=5s",
+                "dynamodb://t?access_key_id=a&secret_access_key={password}&billing=provisioned&read_capacity=5",
+                "dynamodb://a:b@t?session_token={password}",
+            ],
+            DynamoDbStorageBuilder::from_url,
+        );
+    }
 }

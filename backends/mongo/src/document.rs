@@ -190,3 +190,132 @@ fn part_bytes(part: &RawDocument, name: &str, bytes: &Bytes, max: usize) -> Opti
     let found = part.get_binary(name).ok()?.bytes;
     (found.len() <= max).then(|| bytes.slice_ref(found))
 }
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::{DateTime, Document, doc};
+    use proptest::{collection::vec, prelude::*, sample::Index};
+
+    use super::*;
+    use crate::schema::binary;
+
+    /// A document as commits write it, of that many variants: the first of frames, the others inline.
+    fn document(variants: u8) -> Document {
+        let (mut v, mut h, mut i) = (Document::new(), Document::new(), Document::new());
+        for number in 0..variants {
+            let id = VariantId::from_bytes([number; 16]).to_string();
+            let frames = if number == 0 { 3_i64 } else { 0 };
+            v.insert(
+                id.clone(),
+                doc! {
+                    "b": binary(&[7; 16]), "c": 2_i64, "f": frames, "n": 100_i64, "l": 9_000_i64,
+                    "t": binary(&[5; 32]), "s": 1_000_i64, "d": 8_000_i64,
+                },
+            );
+            h.insert(id.clone(), binary(b"head"));
+            if frames == 0 {
+                i.insert(id, binary(b"body"));
+            }
+        }
+        doc! {
+            "_id": "default:00", "n": "default", "rev": 5_i64, "g": binary(&[3; 16]), "t": [binary(&[5; 16])],
+            "next": 8_000_i64, "gone": DateTime::from_millis(1), "v": v, "h": h, "i": i,
+            "p": { BodyId::from_bytes([1; 16]).to_string(): 5_i64 }, "q": {},
+        }
+    }
+
+    fn raw(document: &Document) -> Vec<u8> {
+        RawDocumentBuf::try_from(document).unwrap().into_bytes()
+    }
+
+    /// Reads each part of what may be a document, and says how many variants the whole has.
+    fn read(bytes: &[u8]) -> Result<usize, TestCaseError> {
+        let mut variants = 0;
+        for part in [Part::Outline, Part::Heads, Part::All] {
+            let Ok(document) = RawDocumentBuf::from_bytes(bytes.to_vec()) else { return Ok(0) };
+            let Found::Sane(seen) = Found::of(Some(document), part) else { return Ok(0) };
+            prop_assert!(seen.revision != 0);
+            variants = seen.record.variants().len();
+            prop_assert!(variants <= MAX_VARIANTS);
+            for variant in seen.record.variants() {
+                prop_assert!(variant.body.frames() > 0 && variant.dead_at <= variant.limit);
+                if let Body::Inline(body) = &variant.body {
+                    prop_assert!(body.len <= INLINE_MAX as u64);
+                }
+            }
+        }
+        Ok(variants)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for variants in [0, 1, 3] {
+            assert_eq!(read(&raw(&document(variants))).unwrap(), usize::from(variants));
+        }
+        let more = u8::try_from(MAX_VARIANTS).unwrap() + 3;
+        assert_eq!(read(&raw(&document(more))).unwrap(), MAX_VARIANTS);
+    }
+
+    fn value() -> impl Strategy<Value = Bson> {
+        let leaf = prop_oneof![
+            Just(Bson::Null),
+            any::<bool>().prop_map(Bson::Boolean),
+            any::<i32>().prop_map(Bson::Int32),
+            any::<i64>().prop_map(Bson::Int64),
+            any::<f64>().prop_map(Bson::Double),
+            any::<i64>().prop_map(|millis| Bson::DateTime(DateTime::from_millis(millis))),
+            "\\PC{0,20}".prop_map(Bson::String),
+            vec(any::<u8>(), 0..40).prop_map(|bytes| binary(&bytes)),
+        ];
+        leaf.prop_recursive(2, 20, 4, |inner| {
+            let names = "[a-z0-9]{1,32}";
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Bson::Array),
+                vec((names, inner), 0..4).prop_map(|pairs| Bson::Document(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_bytes_are_read_or_garbage(
+            variants in 0..4_u8,
+            damage in vec((any::<Index>(), any::<u8>()), 1..4),
+            cut in any::<Option<Index>>(),
+        ) {
+            let mut bytes = raw(&document(variants));
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            // Behind a length that is right, or nothing would be looked at.
+            if let Some(cut) = cut {
+                bytes.truncate(5 + cut.index(bytes.len()));
+            }
+            let len = i32::try_from(bytes.len()).unwrap();
+            bytes.splice(..4, len.to_le_bytes());
+            *bytes.last_mut().unwrap() = 0;
+            read(&bytes)?;
+        }
+
+        #[test]
+        fn fields_of_other_values_are_read_or_garbage(at: Index, inner: Index, whole: bool, value in value()) {
+            let mut document = document(2);
+            let name = at.get(&document.keys().cloned().collect::<Vec<_>>()).clone();
+            match document.get_mut(&name) {
+                Some(Bson::Document(part)) if !whole && !part.is_empty() => {
+                    let name = inner.get(&part.keys().cloned().collect::<Vec<_>>()).clone();
+                    match part.get_mut(&name) {
+                        Some(Bson::Document(variant)) => {
+                            let name = inner.get(&variant.keys().cloned().collect::<Vec<_>>()).clone();
+                            variant.insert(name, value);
+                        }
+                        _ => drop(part.insert(name, value)),
+                    }
+                }
+                _ => drop(document.insert(name, value)),
+            }
+            read(&raw(&document))?;
+        }
+    }
+}

@@ -237,4 +237,16 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         }
     }
+
+    #[test]
+    fn no_url_panics_and_nothing_shows_a_password() {
+        cache_conformance::urls_keep_secrets(
+            &[
+                "mongodb://u:{password}@a,b:7/app?replicaSet=r&namespace=x&tls=true",
+                "mongodb+srv://u:{password}@cluster0.example.net/app?w=majority&maxPoolSize=3",
+                "mongodb://u:{password}@h/app?authMechanism=SCRAM-SHA-256&authSource=admin",
+            ],
+            MongoStorageBuilder::from_url,
+        );
+    }
 }

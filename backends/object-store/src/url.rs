@@ -268,4 +268,17 @@ mod tests {
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
     }
+
+    #[test]
+    fn no_url_panics_and_nothing_shows_a_password() {
+        cache_conformance::urls_keep_secrets(
+            &[
+                "s3://b/p?region=eu-west-1&access_key_id=a&secret_access_key={password}&timeout=5s",
+                "s3://b?session_token={password}&endpoint=http://127.0.0.1:9000&allow_http=true",
+                "az://c?account_name=a&account_key={password}&lazy=true",
+                "file:///var/cache?namespace=a&create=false",
+            ],
+            ObjectStoreStorageBuilder::from_url,
+        );
+    }
 }

@@ -93,32 +93,63 @@ pub(crate) fn generation(bytes: Option<&[u8]>) -> Generation {
 /// The columns of a variant, from `at`: variant, body, heads, stored, frames, len, stored_at, dead_at,
 /// limit_at, tags, head, inline. `None` when any of them is not what a commit writes.
 pub(crate) fn variant(row: &PgRow, at: usize) -> Option<Variant> {
-    let id = VariantId::try_from_slice(get(row, at)?).ok()?;
-    let body = BodyId::try_from_slice(get(row, at + 1)?).ok()?;
-    let version = Version { body, head: u32::try_from(get::<i64>(row, at + 2)?).ok()? };
-    let stored: Option<i64> = get(row, at + 3);
-    let len = unsigned(row, at + 5)?;
-    let limit = time(get(row, at + 8)?);
-    let tags = tags(get(row, at + 9)?)?;
-    let head = StoredHead::from_bytes(Bytes::copy_from_slice(get(row, at + 10)?));
-    let body = match stored {
-        Some(_) => {
-            let frames = u32::try_from(get::<i64>(row, at + 4)?).ok().filter(|frames| *frames > 0)?;
-            Body::Stored(StoredBody { id: body, frames, len, limit })
-        }
-        None => {
-            let frame = Frame::from_bytes(Bytes::copy_from_slice(get(row, at + 11)?));
-            Body::Inline(InlineBody { id: body, frame, len })
-        }
+    let columns = Columns {
+        variant: get(row, at)?,
+        body: get(row, at + 1)?,
+        heads: get(row, at + 2)?,
+        stored: get(row, at + 3),
+        frames: get(row, at + 4),
+        len: get(row, at + 5)?,
+        stored_at: get(row, at + 6)?,
+        dead_at: get(row, at + 7)?,
+        limit: get(row, at + 8)?,
+        tags: get(row, at + 9)?,
+        head: get(row, at + 10)?,
+        inline: get(row, at + 11),
     };
-    let entry = cache_api::Entry::new(
-        cache_api::CacheKey::from_bytes([0; 32]),
-        id,
-        head,
-        time(get(row, at + 6)?),
-        time(get(row, at + 7)?),
-    );
-    Some(Variant::new(entry.with_tags(tags), body, version.head, limit))
+    columns.variant()
+}
+
+/// What the columns of a variant hold: each is of its type, and no more than that.
+#[derive(Clone, Debug)]
+struct Columns<'r> {
+    variant: &'r [u8],
+    body: &'r [u8],
+    heads: i64,
+    stored: Option<i64>,
+    frames: Option<i64>,
+    len: i64,
+    stored_at: i64,
+    dead_at: i64,
+    limit: i64,
+    tags: &'r [u8],
+    head: &'r [u8],
+    inline: Option<&'r [u8]>,
+}
+
+impl Columns<'_> {
+    fn variant(self) -> Option<Variant> {
+        let id = VariantId::try_from_slice(self.variant).ok()?;
+        let body = BodyId::try_from_slice(self.body).ok()?;
+        let version = Version { body, head: u32::try_from(self.heads).ok()? };
+        let len = u64::try_from(self.len).ok()?;
+        let limit = time(self.limit);
+        let head = StoredHead::from_bytes(Bytes::copy_from_slice(self.head));
+        let body = match self.stored {
+            Some(_) => {
+                let frames = u32::try_from(self.frames?).ok().filter(|frames| *frames > 0)?;
+                Body::Stored(StoredBody { id: body, frames, len, limit })
+            }
+            None => {
+                let frame = Frame::from_bytes(Bytes::copy_from_slice(self.inline?));
+                Body::Inline(InlineBody { id: body, frame, len })
+            }
+        };
+        // The caller knows the resource; a variant does not carry it.
+        let key = cache_api::CacheKey::from_bytes([0; 32]);
+        let entry = cache_api::Entry::new(key, id, head, time(self.stored_at), time(self.dead_at));
+        Some(Variant::new(entry.with_tags(tags(self.tags)?), body, version.head, limit))
+    }
 }
 
 /// The tags of a variant, which lie end to end in one column.
@@ -134,6 +165,8 @@ pub(crate) fn tag_column(tags: &[TagDigest]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     #[test]
@@ -157,5 +190,52 @@ mod tests {
         let tag = TagDigest::from_bytes([0xab; 16]);
         assert_eq!(tags(&tag_column(&[tag, tag])), Some(vec![tag, tag]));
         assert_eq!(tags(&[1, 2, 3]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_columns_are_a_variant_or_none(
+            id in prop_oneof![vec(any::<u8>(), 16), vec(any::<u8>(), 0..40)],
+            body in prop_oneof![vec(any::<u8>(), 16), vec(any::<u8>(), 0..40)],
+            [heads, len, stored_at, dead_at, limit] in any::<[i64; 5]>(),
+            (stored, frames) in any::<(Option<i64>, Option<i64>)>(),
+            tags in vec(any::<u8>(), 0..80),
+            inline in any::<Option<Vec<u8>>>(),
+            sane in any::<bool>(),
+        ) {
+            // Half of them are right in what is rarely so by chance.
+            let low = |n: i64| if sane { n & 0xffff } else { n };
+            let columns = Columns {
+                variant: &id,
+                body: &body,
+                heads: low(heads),
+                stored,
+                frames: frames.map(low),
+                len: low(len),
+                stored_at,
+                dead_at,
+                limit,
+                tags: if sane { &tags[..tags.len() & !15] } else { &tags },
+                head: b"head",
+                inline: inline.as_deref(),
+            };
+            let (expected_len, expected_tags) = (columns.len, columns.tags.to_vec());
+            let Some(found) = columns.variant() else { return Ok(()) };
+            prop_assert_eq!(found.id.as_bytes(), &id[..]);
+            prop_assert_eq!(found.version.body.as_bytes(), &body[..]);
+            prop_assert!(found.body.frames() > 0);
+            prop_assert_eq!(signed(found.body.len()), expected_len);
+            prop_assert_eq!(tag_column(&found.tags), expected_tags);
+            prop_assert_eq!((found.stored_at, found.limit), (time(stored_at), time(limit)));
+            prop_assert_eq!(found.dead_at, time(dead_at).min(time(limit)));
+        }
+
+        #[test]
+        fn any_epoch_and_generation_are_read(random in vec(any::<u8>(), 0..20), purges: Option<i64>) {
+            let whole = epoch(Some(&random), purges);
+            prop_assert!(whole == Epoch::NONE || random.len() == 8);
+            let found = generation(Some(&random));
+            prop_assert!(found == Generation::NONE || found.as_bytes()[..] == random[..]);
+        }
     }
 }

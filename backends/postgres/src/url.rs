@@ -182,4 +182,15 @@ mod tests {
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
     }
+
+    #[test]
+    fn no_url_panics_and_nothing_shows_a_password() {
+        cache_conformance::urls_keep_secrets(
+            &[
+                "postgres://u:{password}@h:6432/db?namespace=a&schema=c&timeout=5s&sslmode=require",
+                "postgresql://h/db?user=u&password={password}&max_connections=3&options[statement_timeout]=5s",
+            ],
+            builder,
+        );
+    }
 }

@@ -138,6 +138,8 @@ pub(crate) fn tag_list(tags: &[TagDigest]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     #[test]
@@ -166,5 +168,76 @@ mod tests {
         }
         assert!(read(&meta.replace(" s ", " x ")).is_none());
         assert!(read(&meta.replace(" 2 ", " 0 ")).is_none());
+    }
+
+    /// Whatever a server may answer.
+    fn answer() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Nil),
+            Just(Value::Okay),
+            any::<i64>().prop_map(Value::Int),
+            any::<bool>().prop_map(Value::Boolean),
+            any::<f64>().prop_map(Value::Double),
+            vec(any::<u8>(), 0..40).prop_map(Value::BulkString),
+            "[0-9a-f ]{0,40}".prop_map(|text| Value::BulkString(text.into_bytes())),
+            "\\PC{0,40}".prop_map(Value::SimpleString),
+        ];
+        leaf.prop_recursive(3, 48, 8, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..8).prop_map(Value::Array),
+                vec(inner.clone(), 0..8).prop_map(Value::Set),
+                vec((inner.clone(), inner), 0..4).prop_map(Value::Map),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read_or_refused(answer in answer()) {
+            let mut parts = array(answer);
+            let _ = committed(BodyId::from_bytes([1; 16]), &parts);
+            let whole = epoch(text(parts.first()), number(parts.get(1)));
+            prop_assert!(whole == Epoch::NONE || text(parts.first()).len() == 16);
+            let (id, meta) = (text(parts.first()).to_vec(), text(parts.get(1)).to_vec());
+            let head = parts.get_mut(2).and_then(bytes).unwrap_or_default();
+            let inline = parts.get_mut(3).and_then(bytes);
+            if let Some(found) = variant(&id, &meta, head, inline) {
+                prop_assert!(found.body.frames() > 0);
+            }
+        }
+
+        #[test]
+        fn a_meta_is_read_as_it_was_written(
+            (id, body, tags) in any::<([u8; 16], [u8; 16], Vec<[u8; 16]>)>(),
+            (counter, frames, len) in (any::<u32>(), 1..=u32::MAX, any::<u64>()),
+            times in [0..=NUMBER_MAX, 0..=NUMBER_MAX, 0..=NUMBER_MAX],
+            inline in any::<Option<Vec<u8>>>(),
+            damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        ) {
+            let tags: Vec<_> = tags.into_iter().map(TagDigest::from_bytes).collect();
+            let kind = if inline.is_some() { "i" } else { "s" };
+            let [stored_at, dead_at, limit] = times;
+            let dead_at = dead_at.min(limit);
+            let (hex_id, hex_body, list) = (hex(&id), hex(&body), tag_list(&tags));
+            let meta =
+                format!("{hex_body} {counter} {kind} {frames} {len} {stored_at} {dead_at} {limit} 0 1 {list}");
+            let read = |meta: &[u8]| {
+                variant(hex_id.as_bytes(), meta, Bytes::from_static(b"head"), inline.clone().map(Bytes::from))
+            };
+            let found = read(meta.as_bytes()).unwrap();
+            prop_assert_eq!(found.id, VariantId::from_bytes(id));
+            prop_assert_eq!(found.version, Version { body: BodyId::from_bytes(body), head: counter });
+            let found_times = [found.stored_at, found.dead_at, found.limit];
+            prop_assert_eq!(found_times, [stored_at, dead_at, limit].map(time));
+            prop_assert_eq!((found.body.len(), found.tags.to_vec()), (len, tags));
+            let mut damaged = meta.into_bytes();
+            for (at, byte) in damage {
+                let at = at.index(damaged.len());
+                damaged[at] = byte;
+            }
+            if let Some(found) = read(&damaged) {
+                prop_assert!(found.body.frames() > 0 && found.id == VariantId::from_bytes(id));
+            }
+        }
     }
 }

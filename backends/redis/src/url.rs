@@ -275,4 +275,18 @@ mod tests {
             assert!(!error.to_string().contains("secret") && !error.to_string().contains("top"), "{error}");
         }
     }
+
+    #[test]
+    fn no_url_panics_and_nothing_shows_a_password() {
+        cache_conformance::urls_keep_secrets(
+            &[
+                "redis://u:{password}@h:7/3?namespace=a&timeout=5s&prefix=b",
+                "rediss-sentinel://:{password}@a,[::1]:7/main/2?sentinel_user=c&lazy=true",
+                "redis-cluster://u:{password}@a,b?max_entry_size=2MiB",
+                "redis-sentinel://a/m?password=one&sentinel_password={password}",
+                "redis://h?password={password}&db=4",
+            ],
+            RedisStorageBuilder::from_url,
+        );
+    }
 }

@@ -152,6 +152,9 @@ pub(crate) fn tag_set(tags: &[TagDigest]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
+    use sqlx::{Connection as _, SqliteConnection};
+
     use super::*;
 
     #[test]
@@ -178,5 +181,86 @@ mod tests {
         assert_eq!(tag_set(&[tag, tag]), format!("[\"{hex}\",\"{hex}\"]"));
         assert_eq!(tags(&tag_column(&[tag, tag])), Some(vec![tag, tag]));
         assert_eq!(tags(&[1, 2, 3]), None);
+    }
+
+    /// What a column of any table may hold, whatever it was declared as.
+    #[derive(Clone, Debug)]
+    enum Cell {
+        Null,
+        Integer(i64),
+        Real(f64),
+        Text(String),
+        Blob(Vec<u8>),
+    }
+
+    fn cell() -> impl Strategy<Value = Cell> {
+        prop_oneof![
+            Just(Cell::Null),
+            any::<i64>().prop_map(Cell::Integer),
+            any::<f64>().prop_map(Cell::Real),
+            "\\PC{0,20}".prop_map(Cell::Text),
+            vec(any::<u8>(), 0..40).prop_map(Cell::Blob),
+        ]
+    }
+
+    /// The columns of a variant as a commit writes them.
+    fn columns() -> impl Strategy<Value = Vec<Cell>> {
+        (
+            any::<([u8; 16], [u8; 16], u32, bool)>(),
+            (1..=u32::MAX, 0..=i64::MAX, any::<[i64; 3]>()),
+            any::<(Vec<[u8; 16]>, Vec<u8>, Vec<u8>)>(),
+        )
+            .prop_map(|((id, body, heads, stored), (frames, len, times), (tags, head, inline))| {
+                let blob = |bytes: &[u8]| Cell::Blob(bytes.to_vec());
+                let (stored, inline) = match stored {
+                    true => (Cell::Integer(1), Cell::Null),
+                    false => (Cell::Null, blob(&inline)),
+                };
+                let mut columns = vec![blob(&id), blob(&body), Cell::Integer(heads.into()), stored];
+                columns.extend([Cell::Integer(frames.into()), Cell::Integer(len)]);
+                columns.extend(times.map(Cell::Integer));
+                columns.extend([blob(&tags.concat()), blob(&head), inline]);
+                columns
+            })
+    }
+
+    /// The variant in a row of these cells, as the driver hands them out.
+    async fn selected(connection: &mut SqliteConnection, cells: &[Cell]) -> Option<Variant> {
+        let mut select = sqlx::query("SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12");
+        for cell in cells.iter().cloned() {
+            select = match cell {
+                Cell::Null => select.bind(None::<i64>),
+                Cell::Integer(number) => select.bind(number),
+                Cell::Real(number) => select.bind(number),
+                Cell::Text(text) => select.bind(text),
+                Cell::Blob(bytes) => select.bind(bytes),
+            };
+        }
+        variant(&select.fetch_one(connection).await.unwrap(), 0)
+    }
+
+    #[test]
+    fn any_row_is_a_variant_or_none() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let connection = runtime.block_on(SqliteConnection::connect("sqlite::memory:")).unwrap();
+        let connection = std::cell::RefCell::new(connection);
+        let read = |cells: &[Cell]| runtime.block_on(selected(&mut connection.borrow_mut(), cells));
+        let others = vec((any::<Index>(), cell()), 1..3);
+        let outcome = TestRunner::default().run(&(columns(), others), |(mut cells, others)| {
+            let Some(found) = read(&cells) else { return Err(TestCaseError::fail("it is a variant")) };
+            let (Cell::Blob(id), Cell::Blob(tags)) = (&cells[0], &cells[9]) else { unreachable!() };
+            prop_assert_eq!(found.id.as_bytes(), &id[..]);
+            prop_assert_eq!(&tag_column(&found.tags), tags);
+            prop_assert!(found.dead_at <= found.limit);
+            for (at, other) in others {
+                let at = at.index(cells.len());
+                cells[at] = other;
+            }
+            if let Some(found) = read(&cells) {
+                prop_assert!(found.body.frames() > 0 && found.dead_at <= found.limit);
+            }
+            Ok(())
+        });
+        outcome.unwrap();
     }
 }

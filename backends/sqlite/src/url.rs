@@ -111,4 +111,15 @@ mod tests {
             assert_eq!(builder(url).unwrap_err().kind(), ErrorKind::Config, "{url}");
         }
     }
+
+    #[test]
+    fn no_url_panics() {
+        cache_conformance::urls_keep_secrets(
+            &[
+                "sqlite:///var/cache/x.sqlite?namespace=a&max_size=2MiB&create=false",
+                "sqlite::memory:?max_retention=30d",
+            ],
+            builder,
+        );
+    }
 }

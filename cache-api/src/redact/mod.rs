@@ -252,7 +252,7 @@ impl Redactor {
     }
 
     fn has_hidden_parameter(&self, reference: &[u8]) -> bool {
-        url_text::parameters(reference).any(|part| form::has(part, &self.0.query))
+        url_text::parameters(&url_text::read(reference)).any(|part| form::has(part, &self.0.query))
     }
 }
 

@@ -151,6 +151,12 @@ fn what_is_secret_in_a_url_is_replaced_and_nothing_else() {
         ("//user:pass@a.test/x", "//REDACTED/x"),
         ("/x//mail@a.test", "/x//REDACTED"),
         ("https://a.test/@me//b", "https://a.test/@me//b"),
+        // As a reader of URLs takes them.
+        ("https:\\\\user:pass@a.test/x", "https://a.test/x"),
+        ("https:////user:pass@a.test/x", "https://a.test/x"),
+        ("https:user:pass@a.test/x", "https://a.test/x"),
+        ("/\\user:pass@a.test\\x", "//REDACTED\\x"),
+        ("htt\tps:/\t/user:pass@a.test/?to\tken=t", "https://a.test/?token=REDACTED"),
         ("?", "?"),
         ("", ""),
     ] {
@@ -248,6 +254,7 @@ fn fields_that_must_not_be_stored() {
         (("location", "/there?veil=another"), true),
         (("location", "/there?veil=REDACTED&veil="), false),
         (("location", "/there?a=1#skip=2"), true),
+        (("location", "/there?ve\til=another"), true),
         (("content-location", "/x?VEIL=1"), true),
         (("link", "</a>; rel=prev, </b?veil=2>; rel=next"), true),
         (("link", "</a?b=1>; rel=\"?veil=2\""), false),

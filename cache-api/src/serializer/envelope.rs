@@ -43,6 +43,8 @@ impl Codec {
     pub const XCHACHA20_POLY1305: Self = Self(3);
     /// What another serializer wrote, beside its BLAKE3 hash under a key.
     pub const KEYED_BLAKE3: Self = Self(4);
+    /// A head in MessagePack.
+    pub const MESSAGEPACK: Self = Self(5);
 
     /// A codec of one's own, by a number of 128 or more. Lower numbers are this project's.
     ///

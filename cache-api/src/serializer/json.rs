@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::cbor::{
+use super::row::{
     TermsRow, corrupt, from_micros, micros, terms_from, terms_row, version_from, version_number,
 };
 use crate::{CborSerializer, Error, ErrorKind, Head, Place, Result, Selector, SelectorDigest, Serializer};

@@ -10,11 +10,16 @@ mod envelope;
 mod header_block;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "messagepack")]
+mod messagepack;
+mod row;
 
 pub use cbor::CborSerializer;
 pub use envelope::{Codec, Envelope};
 #[cfg(feature = "json")]
 pub use json::JsonSerializer;
+#[cfg(feature = "messagepack")]
+pub use messagepack::MessagePackSerializer;
 
 /// Turns heads and body frames into the bytes that a store keeps, and back.
 ///

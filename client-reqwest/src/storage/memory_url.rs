@@ -62,4 +62,10 @@ mod tests {
             assert!(error.to_string().contains(part), "{rest}: {error}");
         }
     }
+
+    #[test]
+    fn no_url_panics() {
+        let example = "//api?max_capacity=64MiB&max_entry_size=100&max_retention=1h";
+        cache_conformance::urls_keep_secrets(&[example], builder);
+    }
 }

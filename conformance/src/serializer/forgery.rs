@@ -98,7 +98,14 @@ async fn moved(plan: &Plan) -> Outcome {
 
 /// The same content under the name of another codec.
 async fn other_codec(plan: &Plan) -> Outcome {
-    let codecs = [Codec::RAW, Codec::CBOR, Codec::ZSTD, Codec::XCHACHA20_POLY1305, Codec::KEYED_BLAKE3];
+    let codecs = [
+        Codec::RAW,
+        Codec::CBOR,
+        Codec::ZSTD,
+        Codec::XCHACHA20_POLY1305,
+        Codec::KEYED_BLAKE3,
+        Codec::MESSAGEPACK,
+    ];
     for (place, item) in small()? {
         let bytes = item.encode(plan, &place).await?;
         let Some(own) = Envelope::codec_of(&bytes) else { continue };

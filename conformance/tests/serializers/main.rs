@@ -5,7 +5,7 @@ mod broken;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use broken::{Broken, Fault};
-use cache_api::{CborSerializer, JsonSerializer, Serializer};
+use cache_api::{CborSerializer, JsonSerializer, MessagePackSerializer, Serializer};
 use cache_conformance::{Report, SerializerSuite};
 
 /// All of the suite's cases that are chosen, and no other test meanwhile: what is allocated counts for the whole process.
@@ -21,7 +21,12 @@ fn suite(serializer: impl Serializer + 'static) -> SerializerSuite {
 
 #[test]
 fn the_sound_ones_pass() {
-    for sound in [suite(CborSerializer::new()), suite(JsonSerializer::new()), suite(Broken(Fault::None))] {
+    for sound in [
+        suite(CborSerializer::new()),
+        suite(JsonSerializer::new()),
+        suite(MessagePackSerializer::new()),
+        suite(Broken(Fault::None)),
+    ] {
         let report = run(&sound, |_| true);
         assert!(report.is_sound(), "{report}");
         let left_out = |group| report.left_out.iter().any(|(case, _)| case.starts_with(group));
