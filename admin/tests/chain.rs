@@ -1,7 +1,5 @@
 //! Chains of redirects, as far as they are stored.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
-
 use crate::support::{Draft, Shelf, on_each};
 use cache_admin::Target;
 use http::{HeaderValue, StatusCode, header};

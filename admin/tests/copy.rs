@@ -1,7 +1,5 @@
 //! From one storage into another.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
-
 use std::{sync::Arc, time::Duration};
 
 use crate::support::{self, Draft, Shelf, TestClock, memory, sqlite};

@@ -1,12 +1,5 @@
 //! A cache as an HTTP Archive.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test panics where it fails"
-)]
-
 use std::sync::Arc;
 
 use crate::support::{Draft, Shelf, TestClock, memory, on_each};

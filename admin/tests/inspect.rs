@@ -1,7 +1,5 @@
 //! What is there, by which filter.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
-
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::support::{self, Draft, Shelf, TestClock, memory, on_each};

@@ -1,7 +1,5 @@
 //! Bodies, and whether all can be read.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
-
 use std::sync::Arc;
 
 use crate::support::{Draft, Shelf, TestClock, memory, on_each, pattern};

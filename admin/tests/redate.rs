@@ -1,7 +1,5 @@
 //! Lifetimes that begin anew.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
-
 use std::time::Duration;
 
 use crate::support::{Draft, Shelf, TestClock, memory, on_each, pattern};

@@ -1,7 +1,5 @@
 //! What goes, and what stays.
 
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
-
 use std::sync::Arc;
 
 use crate::support::{Draft, Shelf, TestClock, memory, on_each};

@@ -1,7 +1,5 @@
 //! What an attacker writes into a URL to have two resources taken for one, or one for two.
 
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
-
 use cache_api::{CacheKey, DefaultKey, KeyRequest, Namespace};
 use http::{HeaderMap, Method};
 use proptest::prelude::*;

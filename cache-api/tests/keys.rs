@@ -1,7 +1,5 @@
 //! The default key's golden vectors: a change here makes every replica's cache cold.
 
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test panics where it fails")]
-
 use cache_api::{
     CacheKey, CanonicalKey, DefaultKey, KeyFn, KeyRequest, Keyed, Namespace, Redactor, RequestPart, key_fn,
 };

@@ -1,7 +1,5 @@
 //! What every serializer must hold, over arbitrary heads and bodies.
 
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test panics where it fails")]
-
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},

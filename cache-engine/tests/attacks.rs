@@ -1,7 +1,5 @@
 //! What hostile callers and origins do to a cache that others share.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
-
 use std::sync::Arc;
 
 use crate::support::{Bench, Origin, Reply, get, memory, with_field};

@@ -1,13 +1,5 @@
 //! Bodies on their way to caller and store at once.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use std::{
     sync::{
         Arc,

@@ -1,7 +1,5 @@
 //! Settings through the engine: rules, keys and expiries of a request's own, and what is said of them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics where it fails")]
-
 use std::sync::Arc;
 
 use crate::support::{Bench, Origin, Reply, get, memory, with_field};

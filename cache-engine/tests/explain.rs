@@ -1,13 +1,5 @@
 //! What the cache says of itself: the rules that decided, before and after.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use crate::support::{Bench, Origin, OriginError, Reply, get, with_field};
 use cache_engine::{
     Explanation,

@@ -1,13 +1,5 @@
 //! A storage that fails, hangs or holds garbage is never the caller's failure.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use std::{sync::Arc, time::Duration};
 
 use crate::support::{self, Bench, Got, Origin, Reply, chunked, get, memory, pattern, settle};

@@ -1,13 +1,5 @@
 //! What a filter rejects is neither stored nor used, by whatever way it could be.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use std::{
     sync::{
         Arc,

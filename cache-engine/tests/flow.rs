@@ -1,13 +1,5 @@
 //! The flow of one request after another: miss, hit, validation, staleness, invalidation.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use crate::support::{self, Bench, Origin, Reply, get, memory, pattern, settle, with_field};
 use cache_api::Filter;
 use cache_engine::{

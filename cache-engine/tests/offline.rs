@@ -1,13 +1,5 @@
 //! Nothing is sent while the cache is offline, whatever is asked and whatever goes wrong.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use std::sync::Arc;
 
 use crate::support::{self, Bench, Got, Origin, Reply, chunked, get, memory, pattern, with_field};

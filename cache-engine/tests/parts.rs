@@ -1,13 +1,5 @@
 //! Stored parts: what of them is served, and to whom.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},

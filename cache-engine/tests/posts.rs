@@ -1,13 +1,5 @@
 //! Answers to POST that are stored for later GETs (RFC 9110 §9.3.3).
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use std::sync::Arc;
 
 use crate::support::{Bench, Got, Origin, Reply, get, memory, settle, with_field};

@@ -1,13 +1,5 @@
 //! What of requests leaves no trace in the store, and what of that does not count in the key.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use crate::support::{self, Bench, Got, Origin, Reply, memory, settle, with_field};
 use bytes::Bytes;
 use cache_api::{FRAME_SIZE, KeyRequest, Keyed, Redactor, RequestPart, key_fn};

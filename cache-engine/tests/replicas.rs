@@ -1,13 +1,5 @@
 //! Several engines over one store, as several processes have: one request to the origin for all of them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use std::{sync::Arc, time::Duration};
 
 use crate::support::{self, Bench, Got, Origin, Reply, TestClock, get, memory, settle, with_field};

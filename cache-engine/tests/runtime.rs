@@ -1,13 +1,5 @@
 //! What changes while the cache runs: suspended, read-only, other settings.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use std::sync::Arc;
 
 use crate::support::{self, Bench, Got, Origin, Reply, get, memory, pattern, settle, with_field};

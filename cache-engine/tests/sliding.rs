@@ -1,7 +1,5 @@
 //! Lifetimes that begin anew with each use.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics where it fails")]
-
 use std::time::Duration;
 
 use crate::support::{Bench, Origin, Reply, get, memory, settle, with_field};

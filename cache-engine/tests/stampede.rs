@@ -1,13 +1,5 @@
 //! One request to the origin for all who want the same, and what happens when that goes wrong.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test panics where it fails"
-)]
-
 use std::{
     sync::{
         Arc,

@@ -1,7 +1,5 @@
 //! Tags: where an entry gets them from, and what a purge by them removes.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics where it fails")]
-
 use std::sync::Arc;
 
 use crate::support::{Bench, CountsTouches, Got, Origin, Reply, get, memory, settle};

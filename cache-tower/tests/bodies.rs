@@ -1,7 +1,5 @@
 //! Bodies on their way: streamed, slow, dropped, broken off.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::{
     error::Error as _,
     io,

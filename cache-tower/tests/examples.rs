@@ -1,6 +1,5 @@
 //! The examples, run.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "an example's own `main` is not called")]
 
 #[path = "../examples/hyper_client.rs"]

@@ -1,7 +1,5 @@
 //! One request after another, over hyper's client: miss, hit, validation, staleness, invalidation, and whose answer it is.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::{sync::Arc, time::Duration};
 
 use crate::support::{Cached, Origin, Seen, TestClock, cached, engine, response, send};

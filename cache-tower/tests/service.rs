@@ -1,7 +1,5 @@
 //! The service below: when it is asked whether it is ready, what it is given, and what becomes of its errors.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
 use std::{
     convert::Infallible,
     fmt, io,

@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf, sync::Arc};
 
-use cache_api::{CborSerializer, Error, JsonSerializer, Serializer};
+use cache_api::{CborSerializer, Error, JsonSerializer, MessagePackSerializer, Serializer};
 use cache_serializers::{Compressed, Encrypted, Key, Keyring, Signed};
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
@@ -39,6 +39,9 @@ pub(crate) enum Layer {
     Cbor,
     /// Heads as JSON
     Json,
+    /// Heads as MessagePack
+    #[value(name = "messagepack")]
+    MessagePack,
     /// Compressed by zstd
     Zstd,
     /// Encrypted, with the keys of --key-file
@@ -58,13 +61,14 @@ impl Encoding {
         let mut made: Arc<dyn Serializer> = Arc::new(CborSerializer::new());
         for (place, layer) in layers.iter().enumerate() {
             made = match layer {
-                Layer::Cbor | Layer::Json if place > 0 => {
+                Layer::Cbor | Layer::Json | Layer::MessagePack if place > 0 => {
                     return Err(Failure::usage(
                         "a serializer has one format, and that comes first: json,encrypted",
                     ));
                 }
                 Layer::Cbor => made,
                 Layer::Json => Arc::new(JsonSerializer::new()),
+                Layer::MessagePack => Arc::new(MessagePackSerializer::new()),
                 Layer::Zstd => Arc::new(Compressed::new(made)),
                 Layer::Encrypted => Arc::new(Encrypted::new(made, &self.keyring()?)),
                 Layer::Signed => Arc::new(Signed::new(made, &self.keyring()?)),

@@ -1,12 +1,5 @@
 //! What the program says to what it cannot use, and that it destroys nothing.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test panics where it fails"
-)]
-
 use std::{
     fs,
     io::{BufRead as _, BufReader},

@@ -1,12 +1,5 @@
 //! Each command, over each kind of storage that is built in.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test panics where it fails"
-)]
-
 use crate::support::{self, big, cachectl, command, fill, json, listed, origin, storages, succeeds};
 
 const PATHS: [&str; 7] = ["/a/1", "/a/2", "/big", "/expired", "/stale", "/tagged", "/vary"];

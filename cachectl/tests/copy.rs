@@ -1,12 +1,5 @@
 //! Copying from one storage into another.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test panics where it fails"
-)]
-
 #[cfg(unix)]
 use std::process::Command;
 use std::process::Stdio;

@@ -1,12 +1,5 @@
 //! The proxy as the program runs it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test panics where it fails"
-)]
-
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,

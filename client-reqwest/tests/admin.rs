@@ -1,13 +1,6 @@
 //! The door from a client to what it has stored.
 
 #![cfg(all(feature = "admin", feature = "memory"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::time::Duration;
 

@@ -1,13 +1,6 @@
 //! The client that blocks.
 
 #![cfg(all(feature = "blocking", feature = "memory"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::io::{Cursor, Read, Write};
 use std::sync::Arc;

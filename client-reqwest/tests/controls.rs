@@ -1,12 +1,6 @@
 //! Settings of the client and of its requests, over a wire that is watched.
 
 #![cfg(feature = "memory")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
 use std::error::Error as _;
 use std::sync::Arc;

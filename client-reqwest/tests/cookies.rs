@@ -1,13 +1,6 @@
 //! Cookies of a client with a jar.
 
 #![cfg(feature = "cookies")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::sync::Arc;
 

@@ -1,13 +1,6 @@
 //! What must not be served: faults that other caches were found to have.
 
 #![cfg(feature = "memory")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,13 +7,6 @@
     feature = "multipart",
     feature = "query"
 ))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use crate::support::{self, Origin, builder, client};
 use client_reqwest::{CachedClient, RequestBuilder};

@@ -1,13 +1,6 @@
 //! What an answer out of the store looks like to a caller.
 
 #![cfg(all(feature = "memory", feature = "json"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::time::Duration;
 

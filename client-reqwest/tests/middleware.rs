@@ -1,13 +1,6 @@
 //! The cache as a middleware of reqwest-middleware: what it serves, whom, and what it lets nobody see.
 
 #![cfg(all(feature = "memory", feature = "middleware"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,13 +1,6 @@
 //! A client that records, one that replays what was recorded, and what changes while a client runs.
 
 #![cfg(feature = "sqlite")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::path::Path;
 use std::sync::Arc;

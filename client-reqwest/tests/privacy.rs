@@ -1,13 +1,6 @@
 //! One user's answer is never another's, however they say who they are.
 
 #![cfg(all(feature = "memory", feature = "cookies"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::sync::Arc;
 

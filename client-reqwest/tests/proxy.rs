@@ -1,13 +1,6 @@
 //! The proxy of `cache-proxy`, end to end: it changes nothing of what passes.
 
 #![cfg(feature = "memory")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,13 +1,5 @@
 //! Redirects, and what they must not carry from one origin to another.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
 use crate::support::{self, Origin, builder, client, redirect, response};
 use client_reqwest::redirect::Policy;
 use http::{HeaderMap, HeaderValue};

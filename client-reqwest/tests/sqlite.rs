@@ -1,13 +1,6 @@
 //! A cache in a SQLite file: across clients and runs, large bodies, and what cannot be opened.
 
 #![cfg(feature = "sqlite")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::error::Error as _;
 use std::io::{Seek, SeekFrom, Write};

@@ -1,13 +1,6 @@
 //! Tags of a request: stored with each answer on its way, and never sent.
 
 #![cfg(feature = "memory")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use crate::support::{Origin, builder, response, source};
 use client_reqwest::{CachedClient, RequestBuilder, Source};

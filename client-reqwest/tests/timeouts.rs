@@ -1,13 +1,5 @@
 //! Timeouts of head and body, of the client and of one request.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
 use std::time::Duration;
 
 use crate::support::{Origin, builder, client, redirect, response};

@@ -1,13 +1,6 @@
 //! Callers who want the same at once: one request to the origin, and each with patience of their own.
 
 #![cfg(feature = "memory")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::fmt;
 use std::ops::Range;

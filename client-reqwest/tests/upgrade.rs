@@ -1,13 +1,5 @@
 //! Upgrades go through untouched, whatever lies above.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
 use std::time::Duration;
 
 use crate::support::builder;

@@ -1,7 +1,5 @@
 //! The storage that fails on purpose: each fault does what it says, and what stands beneath stays sound.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test, all of it")]
-
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},

@@ -1,7 +1,5 @@
 //! The storage that fails on purpose, over one that tells events: channels that do not open, break and fall silent.
 
-#![expect(clippy::unwrap_used, reason = "a test, all of it")]
-
 use std::{fmt, ops::Range, sync::Arc, time::SystemTime};
 
 use cache_api::*;

@@ -1,7 +1,5 @@
 //! An absent service is a visible ignore, and a failure where it is required.
 
-#![expect(clippy::unwrap_used, reason = "a test, all of it")]
-
 use std::process::Command;
 
 use cache_api::{Limits, Namespace};

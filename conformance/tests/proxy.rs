@@ -1,7 +1,5 @@
 //! The proxy before an echo server: what passes, stops, is cut and counted.
 
-#![expect(clippy::unwrap_used, reason = "a test, all of it")]
-
 use std::{io, num::NonZeroU32, time::Duration};
 
 use cache_conformance::proxy::{Direction, Proxy};

@@ -1,7 +1,5 @@
 //! The pages of the guide against each other and against the workspace: examples, the summary, tables of migration.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 

@@ -1,7 +1,5 @@
 //! What the page on TTL mode says of it, against an origin: what users of requests-cache and its like know holds.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
-
 use axum::Router;
 use axum::http::header::{AGE, CACHE_CONTROL, ETAG, IF_NONE_MATCH, LOCATION, VARY};
 use axum::http::{HeaderMap, StatusCode};

@@ -1,7 +1,5 @@
 //! What is compressed, what is left as it is, and the bound.
 
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
-
 use bytes::Bytes;
 use cache_api::{
     BodyId, CacheKey, CborSerializer, Codec, Envelope, ErrorKind, FRAME_SIZE, Namespace, Place, Serializer,

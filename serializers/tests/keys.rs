@@ -1,7 +1,5 @@
 //! Keys: how they are read, changed and kept quiet about, under both wrappers.
 
-#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
-
 use std::{error::Error as _, sync::Arc};
 
 use bytes::Bytes;

@@ -1,4 +1,5 @@
 //! Every test of the crate through its public API: one program, linked once.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[cfg(feature = "zstd")]
 mod compression;

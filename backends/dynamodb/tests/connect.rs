@@ -1,12 +1,4 @@
 //! Ways to the table, and what goes wrong on them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::sync::atomic::Ordering;
 

@@ -1,12 +1,4 @@
 //! What lies in the table: round trips, expiry of every item, values of others, limits.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::{collections::HashMap, time::Duration};
 

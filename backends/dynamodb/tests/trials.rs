@@ -1,4 +1,12 @@
 //! What the suite does not ask of every storage.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod connect;
 mod items;

@@ -1,12 +1,4 @@
 //! What lies in the collections: dates, indexes, what others put there, bodies larger than a document.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::time::Duration;
 

@@ -1,12 +1,4 @@
 //! How many commands each operation sends, as the driver reports them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use crate::own;
 use cache_conformance::services::Trials;

@@ -1,13 +1,5 @@
 //! Two operations that meet: one is held up at each of its requests in turn, before it is made and before its answer
 //! comes, while the other runs to its end.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::{future::Future, sync::Arc, time::Duration};
 

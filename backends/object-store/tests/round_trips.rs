@@ -1,12 +1,4 @@
 //! Which requests each operation makes, what is registered where, and what a sweep leaves.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::{sync::Arc, time::Duration};
 

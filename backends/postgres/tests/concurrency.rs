@@ -1,13 +1,5 @@
 //! Many connections at once: no answer is a deadlock, what was removed stays removed, and nobody leaves a
 //! transaction open.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::{
     future::Future,

@@ -1,12 +1,4 @@
 //! Channels that are lost, that others write to, and what is told of commits.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::time::Duration;
 

@@ -1,4 +1,12 @@
 //! Every test of the crate through its public API: one program, linked once.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod concurrency;
 mod events;

@@ -1,12 +1,4 @@
 //! What opening answers to bad input: an error that names the thing and the fix, and no password.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use crate::server::{Server, present};
 use cache_api::{Committed, ErrorKind, Event, Filter, Namespace, Refusal, Result, Storage, Use, VariantId};

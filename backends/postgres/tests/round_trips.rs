@@ -1,13 +1,5 @@
 //! How often each operation waits for the server, counted by a proxy on the way. Of commits others are told
 //! some milliseconds later, for all at once: that is not counted.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::time::Duration;
 

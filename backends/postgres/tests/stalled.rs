@@ -1,13 +1,5 @@
 //! Removals that overlap what is stalled between its checks and its writes: another session holds the row of
 //! the resource.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::time::Duration;
 

@@ -1,12 +1,4 @@
 //! TLS: an authority of our own, and what does not trust it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use cache_api::Storage as _;
 use cache_backend_redis::RedisStorage;

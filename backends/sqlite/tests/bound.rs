@@ -1,12 +1,4 @@
 //! The bound on size: what goes, what stays, and the file that shrinks.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::{fs, path::Path, time::Duration};
 

@@ -1,12 +1,4 @@
 //! Operations that are dropped after each number of polls leave whole entries, and nobody waits for them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::{
     future::Future,

@@ -1,12 +1,4 @@
 //! What opening answers to bad input: an error that names the thing and the fix, before any use.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::{fs, path::Path};
 

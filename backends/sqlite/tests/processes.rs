@@ -1,12 +1,4 @@
 //! Several processes on one file: none sees it locked, and each finds whole entries alone.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 use std::{env, path::Path, process::Stdio, time::Duration};
 

@@ -1,11 +1,4 @@
 //! An answer of the store that is overtaken on its way to memory is not kept.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::time::Duration;
 

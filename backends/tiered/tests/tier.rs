@@ -1,11 +1,4 @@
 //! What a tier holds, offers, and refuses to be built from.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::{sync::Arc, time::Duration};
 

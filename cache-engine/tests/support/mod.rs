@@ -1,11 +1,5 @@
 //! An origin of one's own making, a clock that is moved by hand, and storages that fail on purpose.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::needless_pass_by_value,
-    reason = "a test panics where it fails"
-)]
 #![allow(unreachable_pub, dead_code, reason = "each test file uses its part")]
 
 use std::{

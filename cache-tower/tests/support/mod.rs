@@ -1,12 +1,5 @@
 //! Origins on loopback, and a cache over hyper's client.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{

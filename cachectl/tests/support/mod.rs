@@ -1,6 +1,5 @@
 //! Caches with entries in them, and the built program run over them.
 
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test panics where it fails")]
 #![allow(unreachable_pub, dead_code, reason = "each test file uses its part")]
 
 use std::{
