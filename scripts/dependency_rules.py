@@ -1,33 +1,26 @@
 """What other people's crates must keep to: licence, source, minimum Rust version, and those that must not be there.
 
-Run alone it checks what this workspace is built from, on every target and with every feature, tests included.
-`test_rules.py` proves that each rule can fail. Advisories are not checked: their database is not in the registry.
+Run alone it checks what this workspace is built from, on every target and with every feature, tests included, by the lists of
+`deny.toml`. `test_rules.py` proves that each rule can fail. Advisories are not checked: their database is not in the registry.
 """
 
 import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-LICENCES = {
-    "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0",
-    "CC0-1.0", "ISC", "MIT", "MIT-0", "Unicode-3.0", "Unlicense", "Zlib",
-    # The certificates of Mozilla as data (webpki-root-certs).
-    "CDLA-Permissive-2.0",
-    # Binds changes to its own files alone (option-ext, under `directories`).
-    "MPL-2.0",
-}
+DENY = tomllib.loads((ROOT / "deny.toml").read_text(encoding="utf-8"))
+
+LICENCES = set(DENY["licenses"]["allow"])
 
 # A member of the workspace has no source.
-SOURCES = {None, "registry+https://github.com/rust-lang/crates.io-index"}
+SOURCES = {None, *(f"registry+{registry}" for registry in DENY["sources"]["allow-registry"])}
 
-FORBIDDEN = {
-    "ring": "beside aws-lc-rs it makes rustls panic: it cannot choose between two crypto providers",
-    "openssl-sys": "TLS is rustls everywhere; a second stack needs a system library",
-}
+FORBIDDEN = {ban["crate"]: ban["reason"] for ban in DENY["bans"]["deny"]}
 
 
 def is_allowed(expression):
