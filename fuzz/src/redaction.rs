@@ -8,7 +8,8 @@ use url::{Url, form_urlencoded};
 
 use crate::message::start;
 
-const SECRET: &str = "hunter2~s3cr3t";
+/// With letters of both cases: no host has it, whatever is made of one.
+const SECRET: &str = "Hunter2~S3cr3t";
 const HIDDEN: [&str; 2] = ["token", "skip"];
 const IGNORED: &str = "skip";
 
@@ -41,9 +42,11 @@ fn url(redactor: &Redactor, text: &str) {
         }
     }
     let next = if text.contains(['?', '#']) { '&' } else { '?' };
+    // What a reader of URLs passes over may stand in the midst of one that is there already.
+    let has_it = text.replace(['\t', '\n', '\r'], "").contains(SECRET);
     for text in [format!("https://a.example/?{text}&Token={SECRET}"), format!("{text}{next}%74oken={SECRET}")]
     {
-        assert!(text.matches(SECRET).count() > 1 || !redactor.url(&text).contains(SECRET), "{text:?}");
+        assert!(has_it || !redactor.url(&text).contains(SECRET), "{text:?}");
     }
     let Ok(request) = Url::parse(text) else { return };
     let (headers, namespace) = (HeaderMap::new(), Namespace::default());

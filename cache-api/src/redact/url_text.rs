@@ -73,7 +73,8 @@ fn without_credentials(text: &str) -> String {
     };
     let (before, from_slashes) = text.split_at_checked(at).unwrap_or((text, ""));
     let after = from_slashes.trim_start_matches(['/', '\\']);
-    let authority = after.split(['/', '\\']).next().unwrap_or_default();
+    // A backslash ends it in some schemes, and belongs to a password in others.
+    let authority = after.split('/').next().unwrap_or_default();
     if !authority.contains('@') {
         return text.to_owned();
     }
