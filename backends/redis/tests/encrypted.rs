@@ -3,17 +3,16 @@
 use cache_api::Storage as _;
 use cache_backend_redis::RedisStorage;
 use cache_conformance::sample::{is_stored, key, put, start};
-use cache_conformance::services::{Trials, own, redis::Kind};
+use cache_conformance::services::{Service, Trials, own, redis::Kind};
 
 pub(crate) fn trials() -> Trials {
     let service = own(&Kind::Tls);
-    let url = service.url().unwrap_or_default().to_owned();
-    let trials = Trials::new("redis-tls", service.presence());
-    trials.case("own_authority", || own_authority(url))
+    Trials::new("redis-tls", service.presence()).case("own_authority", move || own_authority(service))
 }
 
-async fn own_authority(url: String) {
-    let storage = RedisStorage::from_url(&url).await.unwrap();
+async fn own_authority(service: Service) {
+    let url = service.url().unwrap();
+    let storage = RedisStorage::from_url(url).await.unwrap();
     assert!(is_stored(&put(&storage, key(1), vec![1; 60_000], &[], start()).await.unwrap()));
     assert_eq!(storage.lookup(&key(1), start()).await.unwrap().variants().len(), 1);
     let without = url.split('?').next().unwrap();
