@@ -23,7 +23,6 @@ mod privacy;
 mod proxy;
 mod redirect;
 mod sqlite;
-mod storage_url;
 mod support;
 mod tags;
 mod timeouts;

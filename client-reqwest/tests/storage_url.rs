@@ -1,5 +1,15 @@
 //! Storages by URL: what cannot be opened is said before any request.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
 use std::error::Error as _;
 
 use crate::support::builder;
