@@ -42,8 +42,9 @@ pub(crate) struct Inner<N: Network> {
     pub(crate) observer: Arc<Observer>,
     pub(crate) store: Option<Store>,
     pub(crate) key: Arc<dyn KeyFn>,
-    /// Makes the keys of requests that name their own.
+    /// Makes the keys of requests that name their own, and all of them where `key` is the same.
     pub(crate) named: DefaultKey,
+    pub(crate) key_is_default: bool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) live: Live,
     pub(crate) suspensions: Suspensions,
@@ -82,18 +83,21 @@ impl<N: Network> Engine<N> {
         network: N,
         observer: Arc<Observer>,
         store: Option<Store>,
-        keys: (Arc<dyn KeyFn>, DefaultKey),
+        keys: (Option<Arc<dyn KeyFn>>, DefaultKey),
         clock: Arc<dyn Clock>,
         sets: Sets,
         settings: Settings,
     ) -> Self {
         let (key, named) = keys;
+        let key_is_default = key.is_none();
+        let key = key.unwrap_or_else(|| Arc::new(named.clone()));
         Self(Arc::new(Inner {
             network,
             observer,
             store,
             key,
             named,
+            key_is_default,
             clock,
             live: Live::new(sets),
             suspensions: Suspensions::default(),
@@ -115,9 +119,24 @@ impl<N: Network> Engine<N> {
     /// [`Error::Network`] when the origin could not be reached and nothing stored may stand in for it.
     /// [`Error::Storage`] when the storage failed and the engine is set to fail closed. [`Error::Setting`] when the
     /// request's controls contradict each other.
+    pub async fn handle(
+        &self,
+        mut request: Request<N::Body>,
+    ) -> Result<Answered<N::Response>, Error<N::Error>> {
+        self.handle_in_place(&mut request).await
+    }
+
+    /// As [`Engine::handle`], and leaves the request where it is, for who may need it once more: all of it but the body,
+    /// which is taken when it goes to the origin.
+    ///
+    /// # Errors
+    /// Those of [`Engine::handle`].
     // What a hit does not come to is in a box of its own: a future is moved whole, however little of it is used.
-    pub async fn handle(&self, request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
-        let span = spans::request(&request);
+    pub async fn handle_in_place(
+        &self,
+        request: &mut Request<N::Body>,
+    ) -> Result<Answered<N::Response>, Error<N::Error>> {
+        let span = spans::request(request);
         let watch = Watch::new(&self.0.observer, &span);
         let result = match span.is_disabled() {
             true => self.answer(request).await,
@@ -127,7 +146,7 @@ impl<N: Network> Engine<N> {
         result
     }
 
-    async fn answer(&self, mut request: Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
+    async fn answer(&self, request: &mut Request<N::Body>) -> Result<Answered<N::Response>, Error<N::Error>> {
         let inner = &self.0;
         request.controls.check().map_err(Error::Setting)?;
         // What is swapped meanwhile is for the requests that come later.
@@ -135,15 +154,15 @@ impl<N: Network> Engine<N> {
         request.rule = sets.find(&request.url);
         let Some(store) = inner.open_store() else {
             let why = if inner.store.is_some() { Bypass::Closed } else { Bypass::Disabled };
-            return Box::pin(inner.past(&sets, None, request, why)).await;
+            return Box::pin(inner.past(&sets, None, request.take(), why)).await;
         };
         if inner.suspensions.any() {
-            return Box::pin(inner.past(&sets, Some(store), request, Bypass::Suspended)).await;
+            return Box::pin(inner.past(&sets, Some(store), request.take(), Bypass::Suspended)).await;
         }
-        let key = inner.key_of(&sets, store, &request).await;
+        let key = inner.key_of(&sets, store, request).await;
         let why = if request.controls.bypass {
             Bypass::Caller
-        } else if !sets.of(&request).methods.contains(&request.method) {
+        } else if !sets.of(request).methods.contains(&request.method) {
             Bypass::Method
         } else if policy::names_another_host(&request.headers, &request.url) {
             Bypass::Host
@@ -152,7 +171,7 @@ impl<N: Network> Engine<N> {
         } else {
             Bypass::Key
         };
-        Box::pin(inner.past(&sets, Some(store), request, why)).await
+        Box::pin(inner.past(&sets, Some(store), request.take(), why)).await
     }
 
     /// What was counted since the engine was built.
@@ -257,7 +276,7 @@ impl<N: Network> Inner<N> {
         self: &Arc<Self>,
         sets: &Arc<Sets>,
         store: &Store,
-        request: Request<N::Body>,
+        request: &mut Request<N::Body>,
         key: CacheKey,
     ) -> Result<Answered<N::Response>, Error<N::Error>> {
         let mut queue = Queue::default();
@@ -275,12 +294,12 @@ impl<N: Network> Inner<N> {
             if let (Some(found), false) = (&mut found, unreadable.is_empty()) {
                 found.pass_over_versions(&unreadable);
             }
-            let mut before = decide(sets, &request, &key, found.as_ref(), now);
+            let mut before = decide(sets, request, &key, found.as_ref(), now);
             if let Some(reason) = left_out {
                 before.leave_out(reason);
             }
             if let (Some(_), Some(found)) = (&sets.filter, &mut found) {
-                let sifted = Box::pin(self.sift(sets, store, &request, &key, found, &mut before)).await;
+                let sifted = Box::pin(self.sift(sets, store, request, &key, found, &mut before)).await;
                 left_out = sifted.or(left_out);
             }
             let (index, form, refresh) = match &before.decision {
@@ -288,7 +307,7 @@ impl<N: Network> Inner<N> {
                 Decision::ServeEarly { index, form, refresh }
                 | Decision::ServeStale { index, form, refresh } => (*index, *form, Some(refresh)),
                 Decision::Unsatisfiable => {
-                    let info = sets.info(&request, Source::Nowhere, before.reasons);
+                    let info = sets.info(request, Source::Nowhere, before.reasons);
                     return Ok(unsatisfiable(info, Some(key)));
                 }
                 Decision::Revalidate(ask) | Decision::Fetch(ask) | Decision::Bypass(ask) => {
@@ -296,8 +315,8 @@ impl<N: Network> Inner<N> {
                     let wanted = Wanted {
                         sets,
                         store,
-                        request: &request,
-                        flight: (key, selection(sets, &request, &key, found.as_ref())),
+                        request,
+                        flight: (key, selection(sets, request, &key, found.as_ref())),
                         found: found.as_ref(),
                         ask: &ask,
                         landings,
@@ -311,7 +330,7 @@ impl<N: Network> Inner<N> {
                         inner: Arc::clone(self),
                         sets: Arc::clone(sets),
                         store: store.clone(),
-                        request,
+                        request: request.take(),
                         key,
                         found,
                         before,
@@ -324,21 +343,21 @@ impl<N: Network> Inner<N> {
             let Some(found) = found else { continue };
             let age = before.age;
             let served =
-                found.serve(store, index, form, None, age, |head| self.resume(sets, &request, head)).await;
+                found.serve(store, index, form, None, age, |head| self.resume(sets, request, head)).await;
             if let Some(refresh) = refresh {
-                self.refresh(sets, store, &request, key, &found, &before, refresh, landings);
+                self.refresh(sets, store, request, key, &found, &before, refresh, landings);
             }
             let source = if before.ttl.is_some_and(|ttl| ttl <= 0) { Source::Stale } else { Source::Store };
             match served {
                 Ok(response) => {
-                    if !sets.keep_out_writes(&request) {
+                    if !sets.keep_out_writes(request) {
                         self.note_use(store, key, &found, index, now);
                         // What is refreshed beside this has a head of its own on the way.
                         if refresh.is_none() {
-                            self.slide(sets, store, &request, key, &found, index);
+                            self.slide(sets, store, request, key, &found, index);
                         }
                     }
-                    let mut info = sets.info(&request, source, before.reasons);
+                    let mut info = sets.info(request, source, before.reasons);
                     info.collapsed = queue.collapsed;
                     info.ttl = before.ttl;
                     return Ok(answered(response, info.about(key, &found, index), age));
@@ -349,7 +368,7 @@ impl<N: Network> Inner<N> {
                     }
                     // What cannot be read is of no use to anyone.
                     let is_useless =
-                        (error.is_gone() || error.is_corrupt()) && !sets.keep_out_writes(&request);
+                        (error.is_gone() || error.is_corrupt()) && !sets.keep_out_writes(request);
                     if let Some(version) = found.variant(index).map(|variant| variant.version) {
                         if is_useless {
                             let _ = store.remove(&key, Some(version)).await;
@@ -357,7 +376,7 @@ impl<N: Network> Inner<N> {
                         let mut rest = found.clone();
                         rest.pass_over(index);
                         // Who wants nothing sent gets what else there is, or is told that there is nothing.
-                        if decide(sets, &request, &key, Some(&rest), now).ask().is_none() {
+                        if decide(sets, request, &key, Some(&rest), now).ask().is_none() {
                             unreadable.push(version);
                             left_out = Some(Reason::Unreadable);
                             continue;
@@ -371,7 +390,7 @@ impl<N: Network> Inner<N> {
                         inner: Arc::clone(self),
                         sets: Arc::clone(sets),
                         store: store.clone(),
-                        request,
+                        request: request.take(),
                         key,
                         found: Some(found),
                         before,

@@ -436,6 +436,11 @@ impl<E: std::error::Error + Send + Sync + 'static> Cargo<E> {
 }
 
 impl<B> Request<B> {
+    /// The same request, with its body: this one has none any more.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { body: self.body.take(), ..self.clone_head() }
+    }
+
     /// The same request without its body.
     pub(crate) fn clone_head(&self) -> Self {
         Self {

@@ -288,7 +288,6 @@ impl EngineBuilder {
             Some(MatchHeaders::All) => default_key(options.mode).with_all_headers(),
             Some(MatchHeaders::These(fields)) => default_key(options.mode).with_more_headers(fields),
         };
-        let key = key.unwrap_or_else(|| Arc::new(default.clone()));
         let observer = Arc::new(Observer::new(storage.as_ref().map(ToString::to_string).as_deref()));
         let store = storage.map(|storage| Store {
             storage,

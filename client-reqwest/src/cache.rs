@@ -37,8 +37,8 @@ impl Cache {
 }
 
 impl Hop for Cache {
-    async fn send(&self, request: HopRequest) -> Result<HopResponse, Error> {
-        let answered = self.engine().handle(request).await.map_err(Error::of_engine)?;
+    async fn send(&self, request: &mut HopRequest) -> Result<HopResponse, Error> {
+        let answered = self.engine().handle_in_place(request).await.map_err(Error::of_engine)?;
         Ok(match (self, answered) {
             (Self::Disabled(_), Answered { answer: Answer::Wire(response), .. }) => {
                 HopResponse::Wire(response)

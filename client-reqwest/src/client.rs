@@ -107,8 +107,8 @@ impl CachedClient {
     pub fn execute(&self, request: Request) -> impl Future<Output = Result<Response, Error>> + Send + use<> {
         let client = self.clone();
         async move {
-            let (request, steering, extensions) = open(client.wire(), request)?;
-            client.dispatch(request, steering, extensions).await
+            let (mut request, steering, extensions) = open(client.wire(), request)?;
+            client.dispatch(&mut request, steering, extensions).await
         }
     }
 
@@ -207,7 +207,7 @@ impl CachedClient {
 
     pub(crate) async fn dispatch(
         &self,
-        request: Request,
+        request: &mut Request,
         steering: Steering,
         extensions: Extensions,
     ) -> Result<Response, Error> {

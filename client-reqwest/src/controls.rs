@@ -31,11 +31,11 @@ impl Steering {
     }
 
     /// Tells a request to the cache.
-    pub(crate) fn tell<B>(&self, request: &mut cache_engine::Request<B>) {
+    pub(crate) fn tell<B>(self, request: &mut cache_engine::Request<B>) {
         request.controls = self.controls.unwrap_or_default();
-        request.tenant.clone_from(&self.tenant);
-        request.tags.clone_from(&self.tags);
-        request.key.clone_from(&self.key);
+        request.tenant = self.tenant;
+        request.tags = self.tags;
+        request.key = self.key;
     }
 
     /// Puts it where a request that leaves its builder carries it.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
 use reqwest::cookie::CookieStore;
 
@@ -15,14 +15,10 @@ use crate::response::HopResponse;
 pub(crate) struct Jar(pub(crate) Option<Arc<dyn CookieStore>>);
 
 impl Jar {
-    /// Puts the jar's cookies for `url` on a request that has none of its own.
-    pub(crate) fn put_on(&self, headers: &mut HeaderMap, url: &Url) {
-        if let Some(jar) = &self.0
-            && !headers.contains_key(COOKIE)
-            && let Some(cookies) = jar.cookies(url)
-        {
-            headers.insert(COOKIE, cookies);
-        }
+    /// The jar's cookies for a request to `url` that has none of its own.
+    pub(crate) fn cookies(&self, headers: &HeaderMap, url: &Url) -> Option<HeaderValue> {
+        let jar = self.0.as_ref().filter(|_| !headers.contains_key(COOKIE))?;
+        jar.cookies(url)
     }
 
     /// Puts a response's cookies into the jar, unless the response was stored: its cookies were set once, for

@@ -7,10 +7,9 @@ use http::header::{
     COOKIE, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, REFERER, TRANSFER_ENCODING,
     WWW_AUTHENTICATE,
 };
-use http::{Extensions, HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode};
 use reqwest::Url;
 
-use crate::controls::Steering;
 use crate::cookies::Jar;
 use crate::error::Error;
 use crate::hop::{Hop, HopRequest};
@@ -38,60 +37,54 @@ pub(crate) struct Follow {
 /// A request on its way from hop to hop. What a redirect takes from it is gone for all later hops.
 #[derive(Debug)]
 pub(crate) struct Journey {
-    pub(crate) method: Method,
-    pub(crate) url: Url,
-    pub(crate) version: Version,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Payload,
-    pub(crate) steering: Steering,
-    pub(crate) extensions: Extensions,
+    /// The request as the next hop gets it, but for what that hop alone has.
+    request: HopRequest,
+    fragment: Option<String>,
+    body: Payload,
 }
 
 impl Follow {
-    /// Sends the request along its redirects and returns the last response with the URL it came from.
-    pub(crate) async fn run<H: Hop>(
-        &self,
-        hop: &H,
-        mut journey: Journey,
-    ) -> Result<(HopResponse, Url), Error> {
-        self.check_scheme(&journey.url)?;
+    /// Sends the request along its redirects and returns the last response. The journey has got to where it came from.
+    pub(crate) async fn run<H: Hop>(&self, hop: &H, journey: &mut Journey) -> Result<HopResponse, Error> {
+        self.check_scheme(&journey.request.url).map_err(|error| error.with_url(journey.url()))?;
         let mut previous = Vec::new();
         loop {
-            let url = without_fragment(&journey.url);
-            let request = self.request(&mut journey, url, previous.last());
-            let response = hop.send(request).await.map_err(|error| error.or_url(&journey.url))?;
-            self.jar.take_from(&response, &journey.url);
-            let Some(next) = self.next(&response, &mut journey, &mut previous)? else {
-                return Ok((response, journey.url));
+            let plain = self.prepare(journey, previous.last());
+            let response =
+                hop.send(&mut journey.request).await.map_err(|error| error.or_url(&journey.url()))?;
+            if let Some(plain) = plain {
+                journey.request.headers = plain;
+            }
+            self.jar.take_from(&response, &journey.request.url);
+            let Some(next) = self.next(&response, journey, &mut previous)? else {
+                return Ok(response);
             };
             journey.leave_for(next);
         }
     }
 
     pub(crate) fn first_hop(&self, mut journey: Journey) -> HopRequest {
-        let url = without_fragment(&journey.url);
-        self.request(&mut journey, url, None)
+        self.prepare(&mut journey, None);
+        journey.request
     }
 
-    fn request(&self, journey: &mut Journey, url: Url, previous: Option<&Url>) -> HopRequest {
-        let last = self.policy.is_none();
-        let mut headers = if last { std::mem::take(&mut journey.headers) } else { journey.headers.clone() };
-        if self.referer
-            && let Some(referer) = previous.and_then(|previous| referer(&url, previous))
-        {
-            headers.insert(REFERER, referer);
+    /// Gives the request its body, and what one hop alone has: where it was referred from, and the jar's cookies. Returns
+    /// the fields without these, where there are any.
+    fn prepare(&self, journey: &mut Journey, previous: Option<&Url>) -> Option<HeaderMap> {
+        let Journey { request, body, .. } = journey;
+        request.body = body.take();
+        let referer = previous.filter(|_| self.referer).and_then(|previous| referer(&request.url, previous));
+        let cookies = self.jar.cookies(&request.headers, &request.url);
+        if referer.is_none() && cookies.is_none() {
+            return None;
         }
-        self.jar.put_on(&mut headers, &url);
-        let mut request = HopRequest::new(journey.method.clone(), url).with_headers(headers);
-        request.version = journey.version;
-        request.body = journey.body.take();
-        journey.steering.tell(&mut request);
-        // A key is one resource's: where a redirect leads is another.
-        if previous.is_some() {
-            request.key = None;
+        let plain = request.headers.clone();
+        for (name, value) in [(REFERER, referer), (COOKIE, cookies)] {
+            if let Some(value) = value {
+                request.headers.insert(name, value);
+            }
         }
-        request.extensions = journey.extensions.clone();
-        request
+        Some(plain)
     }
 
     /// Where to go next, if anywhere. Changes method and body as the status demands (RFC 9110 §15.4).
@@ -106,11 +99,11 @@ impl Follow {
             return Ok(None);
         }
         let location = response.headers().get(LOCATION);
-        let Some(next) = location.and_then(|location| resolve(location, &journey.url)) else {
+        let Some(next) = location.and_then(|location| resolve(location, &journey.url())) else {
             return Ok(None);
         };
         let drops_body = match status {
-            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => journey.method == Method::POST,
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => journey.request.method == Method::POST,
             StatusCode::SEE_OTHER => true,
             _ => false,
         };
@@ -118,19 +111,19 @@ impl Follow {
             return Ok(None);
         }
 
-        previous.push(journey.url.clone());
+        previous.push(journey.url());
         match self.policy.redirect(Attempt { status, next: &next, previous }) {
             Action::Follow => self.check_redirect(&next)?,
             Action::Stop => return Ok(None),
-            Action::Error(error) => return Err(Error::redirect(error, journey.url.clone())),
+            Action::Error(error) => return Err(Error::redirect(error, journey.url())),
         }
         if drops_body {
-            if journey.method != Method::HEAD {
-                journey.method = Method::GET;
+            if journey.request.method != Method::HEAD {
+                journey.request.method = Method::GET;
             }
             journey.body = Payload::Empty;
             for name in OF_CONTENT {
-                journey.headers.remove(name);
+                journey.request.headers.remove(name);
             }
         }
         Ok(Some(next))
@@ -153,13 +146,37 @@ impl Follow {
 }
 
 impl Journey {
-    fn leave_for(&mut self, next: Url) {
-        if !same_origin(&self.url, &next) {
+    pub(crate) fn new(mut request: HopRequest, body: Payload) -> Self {
+        let fragment = without_fragment(&mut request.url);
+        Self { request, fragment, body }
+    }
+
+    /// Where it is, as the caller would write it.
+    fn url(&self) -> Url {
+        let mut url = self.request.url.clone();
+        url.set_fragment(self.fragment.as_deref());
+        url
+    }
+
+    pub(crate) fn into_url(self) -> Url {
+        let Self { request, fragment, .. } = self;
+        let mut url = request.url;
+        if fragment.is_some() {
+            url.set_fragment(fragment.as_deref());
+        }
+        url
+    }
+
+    fn leave_for(&mut self, mut next: Url) {
+        if !same_origin(&self.request.url, &next) {
             for name in SENSITIVE {
-                self.headers.remove(name);
+                self.request.headers.remove(name);
             }
         }
-        self.url = next;
+        self.fragment = without_fragment(&mut next);
+        self.request.url = next;
+        // A key is one resource's: where a redirect leads is another.
+        self.request.key = None;
     }
 }
 
@@ -198,13 +215,14 @@ fn referer(next: &Url, previous: &Url) -> Option<HeaderValue> {
     if next.scheme() == "http" && previous.scheme() == "https" {
         return None;
     }
-    without_fragment(previous).as_str().parse().ok()
+    let mut previous = previous.clone();
+    previous.set_fragment(None);
+    previous.as_str().parse().ok()
 }
 
-pub(crate) fn without_fragment(url: &Url) -> Url {
-    let mut url = url.clone();
-    if url.fragment().is_some() {
-        url.set_fragment(None);
-    }
-    url
+/// Takes the fragment from a URL.
+pub(crate) fn without_fragment(url: &mut Url) -> Option<String> {
+    let fragment = url.fragment()?.to_owned();
+    url.set_fragment(None);
+    Some(fragment)
 }

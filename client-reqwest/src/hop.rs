@@ -12,5 +12,6 @@ pub(crate) type HopRequest = cache_engine::Request<HopBody>;
 
 /// Answers a hop: the cache over the wire, or the wire alone.
 pub(crate) trait Hop: Send + Sync {
-    fn send(&self, request: HopRequest) -> impl Future<Output = Result<HopResponse, Error>> + Send;
+    /// Leaves the request as it is but for its body, which is gone if it was sent.
+    fn send(&self, request: &mut HopRequest) -> impl Future<Output = Result<HopResponse, Error>> + Send;
 }

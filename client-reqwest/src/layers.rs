@@ -32,7 +32,7 @@ impl Layers {
     pub(crate) async fn send<H: Hop>(
         &self,
         hop: &H,
-        mut request: Request,
+        request: &mut Request,
         steering: Steering,
         extensions: http::Extensions,
     ) -> Result<Response, Error> {
@@ -40,10 +40,13 @@ impl Layers {
         let mut patience = Patience::start(timeout, self.read_timeout);
         let asked = if patience.is_endless() { None } else { Some(request.url().clone()) };
         let method = request.method().clone();
-        let journey = self.journey(&mut request, steering, extensions);
+        let mut journey = self.journey(request, steering, extensions);
 
-        let travel = pin!(self.follow.run(hop, journey));
-        let (response, url) = patience.bound(travel).await.map_err(|error| match &asked {
+        let response = {
+            let travel = pin!(self.follow.run(hop, &mut journey));
+            patience.bound(travel).await
+        };
+        let response = response.map_err(|error| match &asked {
             Some(asked) => error.or_url(asked),
             None => error,
         })?;
@@ -51,7 +54,7 @@ impl Layers {
         let plan = self.decoding.plan(&method, response.status(), response.headers());
         let untouched = plan.is_empty() && patience.is_endless();
         let change = |parts: &mut http::response::Parts, body| patience.body(plan.decode(parts, body));
-        Ok(response.finish(url, (!untouched).then_some(change)))
+        Ok(response.finish(journey.into_url(), (!untouched).then_some(change)))
     }
 
     /// The request as its first hop would put it to the cache.
@@ -61,17 +64,13 @@ impl Layers {
     }
 
     fn journey(&self, request: &mut Request, steering: Steering, extensions: http::Extensions) -> Journey {
-        let mut headers = std::mem::take(request.headers_mut());
-        self.complete(&mut headers);
-        Journey {
-            method: request.method().clone(),
-            version: request.version(),
-            headers,
-            body: Payload::new(request.body_mut().take()),
-            steering: steering.or(Steering { tenant: self.tenant.clone(), ..Steering::default() }),
-            extensions,
-            url: request.url().clone(),
-        }
+        let mut asked = HopRequest::new(request.method().clone(), request.url().clone());
+        asked.version = request.version();
+        asked.headers = std::mem::take(request.headers_mut());
+        self.complete(&mut asked.headers);
+        asked.extensions = extensions;
+        steering.or(Steering { tenant: self.tenant.clone(), ..Steering::default() }).tell(&mut asked);
+        Journey::new(asked, Payload::new(request.body_mut().take()))
     }
 
     /// Adds what the caller left unsaid, so that the cache judges what the origin will see.

@@ -224,8 +224,8 @@ impl Middleware for CacheMiddleware {
 
         let url = request.url().clone();
         let headers = std::mem::take(request.headers_mut());
-        let mut asked =
-            HopRequest::new(request.method().clone(), without_fragment(&url)).with_headers(headers);
+        let mut asked = HopRequest::new(request.method().clone(), url.clone()).with_headers(headers);
+        without_fragment(&mut asked.url);
         asked.version = request.version();
         asked.body = Payload::new(request.body_mut().take()).take();
         asked.extensions = rest;

@@ -68,13 +68,12 @@ impl<C: Caller> RequestBuilder<C> {
     }
 
     /// The first change that is not valid is the error.
-    fn try_change(mut self, change: impl FnOnce(&mut Request) -> Result<(), http::Error>) -> Self {
+    fn try_change(&mut self, change: impl FnOnce(&mut Request) -> Result<(), http::Error>) {
         if let Ok(request) = &mut self.request
             && let Err(error) = change(request)
         {
             self.request = Err(Error::builder(error));
         }
-        self
     }
 
     pub(crate) fn change(mut self, change: impl FnOnce(&mut Request)) -> Self {
@@ -99,7 +98,7 @@ impl<C: Caller> RequestBuilder<C> {
     }
 
     /// Adds a header field, besides any of the same name.
-    pub fn header<K, V>(self, key: K, value: V) -> Self
+    pub fn header<K, V>(mut self, key: K, value: V) -> Self
     where
         HeaderName: TryFrom<K>,
         <HeaderName as TryFrom<K>>::Error: Into<http::Error>,
@@ -114,7 +113,8 @@ impl<C: Caller> RequestBuilder<C> {
             let (name, value) = field?;
             request.headers_mut().try_append(name, value)?;
             Ok(())
-        })
+        });
+        self
     }
 
     /// Adds header fields; each replaces those of the same name.
@@ -225,10 +225,10 @@ impl RequestBuilder {
         let Self { client, request, steering, sealed } = self;
         async move {
             if sealed {
-                let (request, inner, extensions) = open(client.wire(), request?)?;
-                client.dispatch(request, steering.or(inner), extensions).await
+                let (mut request, inner, extensions) = open(client.wire(), request?)?;
+                client.dispatch(&mut request, steering.or(inner), extensions).await
             } else {
-                client.dispatch(request?, steering, Extensions::new()).await
+                client.dispatch(&mut request?, steering, Extensions::new()).await
             }
         }
     }

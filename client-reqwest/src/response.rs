@@ -75,10 +75,11 @@ impl HopResponse {
         if let Some(change) = change {
             body = change(&mut parts, body);
         }
+        let mut response = assemble(parts, body, url);
         if let Some(info) = info {
-            parts.extensions.insert(info);
+            response.extensions_mut().insert(info);
         }
-        assemble(parts, body, url).into()
+        response.into()
     }
 }
 

@@ -99,7 +99,9 @@ impl CanonicalKey {
         if let Some(redaction) = self.redaction {
             part(&mut between, 3, &redaction);
         }
-        self.text.splice(self.request_at..self.request_at, between);
+        if !between.is_empty() {
+            self.text.splice(self.request_at..self.request_at, between);
+        }
         // In one piece: a hasher that is fed by and by costs as much again.
         CacheKey::from_bytes(*blake3::hash(&self.text).as_bytes())
     }

@@ -59,15 +59,16 @@ fn found(network: &Network<'_>, &Chosen { index, freshness }: &Chosen, now: Syst
     else {
         return network.miss(Reason::NothingStored, Forward::UriMiss);
     };
+    let age = freshness.age(now);
     let known = |decision, reasons, forward| Before {
         decision,
         reasons,
-        age: Some(freshness.age(now)),
-        ttl: Some(freshness.ttl(now)),
+        age: Some(age),
+        ttl: Some(freshness.ttl_at(age)),
         forward,
     };
     let is_part = part::is_part(view.head);
-    let (reasons, forward) = match usable(options, &wants, request, &freshness, now) {
+    let (reasons, forward) = match usable(options, &wants, request, &freshness, age) {
         Usable::Yes(reasons) => {
             let reasons = match form {
                 Form::Range(_) if is_part => reasons.and(Reason::WithinPart),
@@ -114,14 +115,13 @@ fn usable(
     wants: &Wants,
     request: &RequestView<'_>,
     freshness: &Freshness,
-    now: SystemTime,
+    age: Duration,
 ) -> Usable {
-    let age = freshness.age(now);
     let fresh = freshness.lifetime > age;
     let refused = if fresh { Forward::Request } else { Forward::Stale };
     let no = |reason, forward| Usable::No(Reasons::one(reason), forward);
     // RFC 9111 §4.3.2: the origin judges these on its current state.
-    if conditions::for_origin(request.headers) {
+    if !conditions::is_plain(request.headers) && conditions::for_origin(request.headers) {
         return no(Reason::OriginCondition, Forward::Request);
     }
     if wants.force && fresh_or_forced(options, freshness) {
@@ -191,7 +191,7 @@ impl Network<'_> {
         let answers = |one: &Chosen| {
             let (options, request) = (self.options, self.request);
             let wants = self.wants.for_source(options, request, one.freshness.source);
-            matches!(usable(options, &wants, request, &one.freshness, now), Usable::Yes(_))
+            matches!(usable(options, &wants, request, &one.freshness, one.freshness.age(now)), Usable::Yes(_))
         };
         let head = |one: &Chosen| self.stored.get(one.index).map(|view| view.head);
         let same = || head(part).zip(head(whole)).is_some_and(|(part, whole)| part::same(part, whole));

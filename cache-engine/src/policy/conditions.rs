@@ -11,6 +11,24 @@ use super::{Ask, Options, RequestView, StoredView, parse_date, part};
 /// The most variants whose validators are offered at once: it bounds the size of a request.
 const MAX_CANDIDATES: usize = 8;
 
+/// Whether the request has no field that is meant for caches: no directive, no condition and no range. Most have none, and
+/// looking at each field once costs less than asking for each of these.
+pub(super) fn is_plain(headers: &HeaderMap) -> bool {
+    !headers.keys().any(|name| {
+        matches!(
+            *name,
+            header::CACHE_CONTROL
+                | header::PRAGMA
+                | header::IF_MATCH
+                | header::IF_NONE_MATCH
+                | header::IF_MODIFIED_SINCE
+                | header::IF_UNMODIFIED_SINCE
+                | header::IF_RANGE
+                | header::RANGE
+        )
+    })
+}
+
 /// Whether the request has conditions that a cache must leave to the origin (RFC 9111 §4.3.2).
 pub(super) fn for_origin(headers: &HeaderMap) -> bool {
     headers.contains_key(header::IF_MATCH) || headers.contains_key(header::IF_UNMODIFIED_SINCE)

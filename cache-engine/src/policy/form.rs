@@ -33,7 +33,7 @@ pub(super) fn form(request: &RequestView<'_>, stored: &StoredView<'_>) -> Option
     let whole = if *request.method == Method::HEAD { Form::Head } else { Form::Full };
     // RFC 9110 §13.2.1: conditions count only where the answer would be 2xx without them.
     let safe = matches!(*request.method, Method::GET | Method::HEAD);
-    if !safe || stored.head.status != StatusCode::OK {
+    if !safe || stored.head.status != StatusCode::OK || conditions::is_plain(request.headers) {
         return Some(whole);
     }
     if conditions::not_modified(request.headers, stored.head) {

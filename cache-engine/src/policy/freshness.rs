@@ -147,9 +147,14 @@ impl Freshness {
     /// The remaining freshness in whole seconds; negative where it is stale (RFC 9211 §2.4).
     #[must_use]
     pub fn ttl(&self, now: SystemTime) -> i64 {
+        self.ttl_at(self.age(now))
+    }
+
+    /// The same at an age.
+    pub(super) fn ttl_at(&self, age: Duration) -> i64 {
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        match self.stale_for(now) {
-            Duration::ZERO => seconds(self.remaining(now)),
+        match age.saturating_sub(self.lifetime) {
+            Duration::ZERO => seconds(self.lifetime.saturating_sub(age)),
             stale => -seconds(stale),
         }
     }

@@ -4,7 +4,7 @@ use cache_api::Terms;
 use http::header;
 
 use super::freshness::pragma_no_cache;
-use super::{CacheControl, Options, Reason, RequestView, Setting, Source};
+use super::{CacheControl, Options, Reason, RequestView, Setting, Source, conditions};
 
 /// What a request asks of the cache: its directives and its controls, as one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +34,9 @@ impl Wants {
     }
 
     pub(super) fn of(request: &RequestView<'_>) -> Self {
-        let mut wants = if request.headers.contains_key(header::CACHE_CONTROL) {
+        let mut wants = if conditions::is_plain(request.headers) {
+            Self::default()
+        } else if request.headers.contains_key(header::CACHE_CONTROL) {
             Self::directives(&CacheControl::of(request.headers))
         } else if request.headers.contains_key(header::PRAGMA) && pragma_no_cache(request.headers) {
             // RFC 9111 §5.4

@@ -33,9 +33,17 @@ impl Probe {
 }
 
 impl Hop for Probe {
-    async fn send(&self, request: HopRequest) -> Result<HopResponse, Error> {
-        let response = (self.answer)(&request);
-        self.asked.lock().unwrap().push(request);
+    async fn send(&self, request: &mut HopRequest) -> Result<HopResponse, Error> {
+        let mut asked = HopRequest::new(request.method.clone(), request.url.clone());
+        asked.headers = request.headers.clone();
+        asked.extensions = request.extensions.clone();
+        asked.controls = request.controls;
+        asked.tenant = request.tenant.clone();
+        asked.tags = request.tags.clone();
+        asked.key = request.key.clone();
+        asked.body = request.body.take();
+        let response = (self.answer)(&asked);
+        self.asked.lock().unwrap().push(asked);
         Ok(response)
     }
 }
@@ -66,8 +74,8 @@ fn get(url: &str) -> Request {
     Request::new(Method::GET, Url::parse(url).unwrap())
 }
 
-async fn send(layers: &Layers, probe: &Probe, request: Request) -> Response {
-    layers.send(probe, request, Steering::default(), Extensions::new()).await.unwrap()
+async fn send(layers: &Layers, probe: &Probe, mut request: Request) -> Response {
+    layers.send(probe, &mut request, Steering::default(), Extensions::new()).await.unwrap()
 }
 
 #[tokio::test]
@@ -101,7 +109,7 @@ async fn controls_and_extensions_survive_every_hop() {
     (steering.tags, steering.key) = (vec!["a".into()], Some("k".into()));
     let mut extensions = Extensions::new();
     extensions.insert(Mark(7));
-    layers().send(&probe, get("http://a.test/1"), steering, extensions).await.unwrap();
+    layers().send(&probe, &mut get("http://a.test/1"), steering, extensions).await.unwrap();
     let asked = probe.asked();
     assert_eq!(asked.len(), 2);
     // A key is one resource's.
@@ -133,7 +141,8 @@ async fn a_downgrade_loses_credentials_and_referer() {
     let probe = Probe::new(|_| stored(&[(LOCATION, "http://a.test/x")], ""));
     let mut layers = layers();
     layers.follow.https_only = true;
-    let error = layers.send(&probe, get("https://a.test/"), Steering::default(), Extensions::new()).await;
+    let error =
+        layers.send(&probe, &mut get("https://a.test/"), Steering::default(), Extensions::new()).await;
     let error = error.unwrap_err();
     assert!(error.is_redirect());
     assert_eq!(error.url().unwrap().as_str(), "http://a.test/x");
@@ -184,13 +193,13 @@ async fn timeouts_bound_hits_too() {
 
     struct Never;
     impl Hop for Never {
-        async fn send(&self, _: HopRequest) -> Result<HopResponse, Error> {
+        async fn send(&self, _: &mut HopRequest) -> Result<HopResponse, Error> {
             pending().await
         }
     }
     let mut layers = layers();
     layers.read_timeout = Some(Duration::from_secs(2));
-    let sent = layers.send(&Never, get("http://a.test/"), Steering::default(), Extensions::new()).await;
+    let sent = layers.send(&Never, &mut get("http://a.test/"), Steering::default(), Extensions::new()).await;
     assert!(sent.unwrap_err().is_timeout());
 
     layers.timeout = Some(Duration::from_secs(1));

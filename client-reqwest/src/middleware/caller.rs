@@ -79,7 +79,9 @@ impl Network for Callers {
     }
 
     fn is_redirected(response: &Response, asked: &Url) -> bool {
-        without_fragment(response.url()) != *asked
+        let mut answered = response.url().clone();
+        without_fragment(&mut answered);
+        answered != *asked
     }
 }
 
