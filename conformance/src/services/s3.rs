@@ -18,21 +18,8 @@ pub const KEY: &str = "conformance";
 /// The secret of [`KEY`].
 pub const SECRET: &str = "conformance-secret";
 
-/// What Python does first. moto answers each request in a thread of its own, and looks at the condition of a put
-/// before it writes: with the interval no other thread comes in between, for a thread is left only where it waits.
-/// The rest spares a third of its time: it reads the same directory and makes the same table for each request.
-const FIRST: &str = r#"
-import sys
-sys.setswitchinterval(100)
-try:
-    import moto.backends as backends
-    from moto.core.errors import ErrorLookupFactory
-    modules, lookups = list(backends.list_of_moto_modules()), {}
-    backends.list_of_moto_modules = lambda: modules
-    ErrorLookupFactory.__init__ = lambda self: setattr(self, "_error_lut_cache", lookups)
-except (AttributeError, ImportError):
-    pass
-"#;
+/// What Python does first: it makes moto atomic, and with `waitress` fast.
+const FIRST: &str = include_str!("moto.py");
 
 /// One server with one bucket, found or started: `s3://conformance?endpoint=http://127.0.0.1:PORT&…`.
 #[must_use]
@@ -54,7 +41,7 @@ impl Recipe for Kind {
     }
 
     fn remedy(&self) -> &'static str {
-        "pip install 'moto[server,s3]'"
+        "pip install 'moto[server,s3]' waitress"
     }
 
     fn start(&self) -> Result<Running, NotStarted> {
