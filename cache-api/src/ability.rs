@@ -5,9 +5,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::{CacheKey, Events, Result, StoredHead, TagDigest, Variant, VariantId, Version};
+use crate::{BodyId, CacheKey, Events, Result, StoredHead, TagDigest, Variant, VariantId, Version};
 
 /// What a storage can do beyond the required. What it cannot do is absent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,13 +24,15 @@ pub struct Abilities<'a> {
     pub touch: Option<&'a dyn Touch>,
     /// Invalidations from other replicas.
     pub events: Option<&'a dyn Events>,
+    /// Bodies in one piece.
+    pub whole: Option<&'a dyn Whole>,
 }
 
 impl<'a> Abilities<'a> {
     /// None at all.
     #[must_use]
     pub const fn none() -> Self {
-        Self { leases: None, tags: None, listing: None, touch: None, events: None }
+        Self { leases: None, tags: None, listing: None, touch: None, events: None, whole: None }
     }
 
     /// Adds leases.
@@ -66,6 +69,23 @@ impl<'a> Abilities<'a> {
         self.events = Some(events);
         self
     }
+
+    /// Adds bodies in one piece.
+    #[must_use]
+    pub const fn with_whole(mut self, whole: &'a dyn Whole) -> Self {
+        self.whole = Some(whole);
+        self
+    }
+}
+
+/// Bodies that lie in this process, in one piece: whoever wants all of one need not put its frames together.
+///
+/// It is for speed alone. What it returns is what [`Storage::read`](crate::Storage::read) and decoding would; a storage that
+/// keeps its bodies elsewhere has no use for it.
+pub trait Whole: Send + Sync + std::fmt::Debug {
+    /// The plaintext of a stored body. `None` where it does not lie there in one piece, which says nothing of whether it is
+    /// there.
+    fn whole(&self, key: &CacheKey, body: BodyId) -> Option<Bytes>;
 }
 
 /// One fetch at a time for a resource, over all processes that share the store.

@@ -115,6 +115,20 @@ impl<T: Content> Coded<T> {
     }
 }
 
+impl Coded<Bytes> {
+    /// The same frame, where its value lies in `value`: for a storage that keeps values and puts several of them into one
+    /// piece. The bytes must be the same.
+    #[must_use]
+    pub fn moved_to(&self, value: Bytes) -> Self {
+        Self(Arc::new(Inner {
+            value: OnceLock::from(value),
+            bytes: self.0.bytes.clone(),
+            codec: self.0.codec.clone(),
+            derived: OnceLock::new(),
+        }))
+    }
+}
+
 #[async_trait::async_trait]
 impl Content for Head {
     async fn encode(&self, serializer: &dyn Serializer, place: &Place) -> Result<Bytes> {

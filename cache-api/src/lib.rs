@@ -21,7 +21,7 @@ mod terms;
 
 pub use ability::{
     Abilities, Acquired, Filter, Found, FoundStream, Lease, Leases, Listing, Outcome, Swept, Tags, Totals,
-    Touch, Use,
+    Touch, Use, Whole,
 };
 pub use coded::{Coded, Content, Frame, StoredHead};
 pub use entry::{

@@ -134,26 +134,32 @@ impl Found {
         resume: impl FnOnce() -> Option<Resume>,
     ) -> Result<Body> {
         let place = store.place(self.ticket().key(), variant);
-        match &variant.body {
+        let bytes = match &variant.body {
             StoredAs::Inline(inline) => {
                 let bytes = store.inline(&inline.frame, &place).await?;
-                let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-                match bounds {
-                    Some((start, end))
-                        if start <= end && end <= bytes.len() && bytes.len() as u64 == inline.len =>
-                    {
-                        store.observer.body_bytes.add(Flow::Store, (end - start) as u64);
-                        Ok(Body::bytes(bytes.slice(start..end)))
-                    }
-                    _ => Err(Error::new(ErrorKind::Corrupt, "read")
-                        .with_message("an inline body of another length")),
+                if bytes.len() as u64 != inline.len {
+                    return Err(another_length());
                 }
+                bytes
             }
-            StoredAs::Stored(_) => {
-                Box::pin(Body::stored(store, BodyRef::new(place, &variant.body), range, resume())).await
-            }
-        }
+            StoredAs::Stored(body) => match store.whole(self.ticket().key(), body) {
+                Some(bytes) => bytes,
+                None => {
+                    let body = BodyRef::new(place, &variant.body);
+                    return Box::pin(Body::stored(store, body, range, resume())).await;
+                }
+            },
+        };
+        let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+        let bounds = bounds.filter(|(start, end)| start <= end && *end <= bytes.len());
+        let (start, end) = bounds.ok_or_else(another_length)?;
+        store.observer.body_bytes.add(Flow::Store, (end - start) as u64);
+        Ok(Body::bytes(bytes.slice(start..end)))
     }
+}
+
+fn another_length() -> Error {
+    Error::new(ErrorKind::Corrupt, "read").with_message("a body of another length")
 }
 
 /// Asks the origin for the bytes of a stored body where they lie in the complete one.

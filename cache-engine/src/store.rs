@@ -5,7 +5,7 @@ use std::{future::Future, ops::Range, pin::pin, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use cache_api::{
     Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, Error, ErrorKind, Frame, Head, Place,
-    Resource, Result, Serializer, Storage, StoredHead, Ticket, Variant, Version,
+    Resource, Result, Serializer, Storage, StoredBody, StoredHead, Ticket, Variant, Version,
 };
 
 use futures_util::future::poll_immediate;
@@ -86,6 +86,12 @@ impl Store {
         self.limited(Operation::Decode, self.deadlines.read, frame.decode(&*self.serializer, &place))
             .await
             .cloned()
+    }
+
+    /// The plaintext of a whole body, where the storage has it at hand.
+    pub(crate) fn whole(&self, key: &CacheKey, body: &StoredBody) -> Option<Bytes> {
+        let whole = self.storage.abilities().whole?.whole(key, body.id)?;
+        (whole.len() as u64 == body.len).then_some(whole)
     }
 
     /// The plaintext of some frames of a body.

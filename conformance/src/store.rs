@@ -193,6 +193,7 @@ impl Store {
             let place = self.place(key, variant, inline.id).frame(0, true);
             return Ok(inline.frame.decode(self.serializer(), &place).await.context("inline body")?.clone());
         }
+        let whole = self.storage.abilities().whole.and_then(|whole| whole.whole(&key, body.id()));
         let mut all = BytesMut::new();
         let mut at = 0;
         while at < body.frames() {
@@ -200,6 +201,7 @@ impl Store {
             all.extend_from_slice(&self.frames(key, variant, body, at..end).await?);
             at = end;
         }
+        ensure!(whole.is_none_or(|whole| whole == all), "a body in one piece is another than its frames");
         Ok(all.freeze())
     }
 

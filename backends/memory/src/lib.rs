@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod frames;
 mod lease;
 mod overview;
 mod removals;

@@ -7,12 +7,13 @@ use std::{
     time::SystemTime,
 };
 
+use bytes::Bytes;
 use cache_api::{
     Body, BodyId, CacheKey, Change, Committed, Entry, Epoch, Error, Frame, Generation, INLINE_TOTAL, Limits,
     Record, Refusal, Resource, Result, TagDigest, Ticket, Variant, VariantId, Version,
 };
 
-use crate::{transit::Retired, weight::OVERHEAD};
+use crate::{frames::Frames, transit::Retired, weight::OVERHEAD};
 
 /// What the cache holds under one key: the record, the frames of its stored bodies, and its weight.
 ///
@@ -32,7 +33,7 @@ pub(crate) struct Slot {
 struct Kept {
     body: BodyId,
     /// The frames of a stored body.
-    frames: Option<Arc<[Frame]>>,
+    frames: Option<Frames>,
     body_bytes: u64,
     head_bytes: u64,
     /// How often it was used since it was stored.
@@ -47,7 +48,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) change: Change,
     pub(crate) head_bytes: u64,
     /// Frames and bytes of a stored body.
-    pub(crate) stored: Option<(Arc<[Frame]>, u64)>,
+    pub(crate) stored: Option<(Frames, u64)>,
     /// The bytes of an inline body.
     pub(crate) inline_bytes: u64,
 }
@@ -121,9 +122,14 @@ impl Slot {
     /// These frames of a body, where the slot has them all.
     pub(crate) fn read(&self, body: BodyId, range: Range<usize>) -> Option<Vec<Frame>> {
         match self.kept.iter().find(|kept| kept.body == body)? {
-            Kept { frames: Some(frames), .. } => frames.get(range).map(<[Frame]>::to_vec),
+            Kept { frames: Some(frames), .. } => frames.get(range),
             _ => std::slice::from_ref(self.record.inline(body)?).get(range).map(<[Frame]>::to_vec),
         }
+    }
+
+    /// A whole stored body, where the slot has it in one piece.
+    pub(crate) fn whole(&self, body: BodyId) -> Option<Bytes> {
+        self.kept.iter().find(|kept| kept.body == body)?.frames.as_ref()?.whole()
     }
 
     /// Applies a commit whose ticket must be of `generation`.
@@ -223,8 +229,8 @@ impl Slot {
         let retired = self.variants().iter().filter(|v| gone.contains(&v.version.body)).filter_map(|v| {
             let kept = self.kept_of(v)?;
             let frames = match &v.body {
-                Body::Stored(_) => Arc::clone(kept.frames.as_ref()?),
-                Body::Inline(inline) if overfull => Arc::from([inline.frame.clone()]),
+                Body::Stored(_) => kept.frames.clone()?,
+                Body::Inline(inline) if overfull => Frames::of(vec![inline.frame.clone()]),
                 Body::Inline(_) => return None,
             };
             let last_seen = now.min(v.dead_at);
@@ -236,7 +242,7 @@ impl Slot {
 }
 
 impl Kept {
-    fn new(body: BodyId, frames: Option<Arc<[Frame]>>, body_bytes: u64, head_bytes: u64) -> Self {
+    fn new(body: BodyId, frames: Option<Frames>, body_bytes: u64, head_bytes: u64) -> Self {
         Self { body, frames, body_bytes, head_bytes, uses: Arc::default() }
     }
 

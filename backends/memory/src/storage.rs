@@ -9,9 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use cache_api::{
     Abilities, Body, BodyId, BodyWriter, CacheKey, Change, Committed, Entry, ErrorKind, Frame, Limits,
-    Namespace, Refusal, Resource, Result, Storage, TagDigest, Ticket, Version,
+    Namespace, Refusal, Resource, Result, Storage, TagDigest, Ticket, Version, Whole,
 };
 use moka::{
     ops::compute::Op,
@@ -159,12 +160,24 @@ impl Storage for MemoryStorage {
     }
 
     fn abilities(&self) -> Abilities<'_> {
-        Abilities::none().with_leases(self).with_tags(self).with_listing(self).with_touch(self)
+        Abilities::none()
+            .with_leases(self)
+            .with_tags(self)
+            .with_listing(self)
+            .with_touch(self)
+            .with_whole(self)
     }
 
     /// Does nothing: there is nothing to flush, and other clones may go on.
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl Whole for MemoryStorage {
+    fn whole(&self, key: &CacheKey, body: BodyId) -> Option<Bytes> {
+        let slot = self.shared.records.get(key);
+        slot.and_then(|slot| slot.whole(body)).or_else(|| self.shared.transit.whole(body))
     }
 }
 

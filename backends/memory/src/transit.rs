@@ -2,15 +2,16 @@ use std::{
     collections::{BTreeSet, HashMap},
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use cache_api::{BodyId, Error, ErrorKind, Frame, Result, StoredBody};
 
-use crate::{error, weight::OVERHEAD};
+use crate::{error, frames::Frames, weight::OVERHEAD};
 
 /// The bodies that no record holds: those being written, and those that were replaced or removed and may
 /// still be read.
@@ -46,15 +47,15 @@ struct Held {
 #[derive(Debug)]
 enum Stage {
     Writing(Vec<Frame>),
-    Finished(StoredBody, Arc<[Frame]>),
-    Retired(Arc<[Frame]>),
+    Finished(StoredBody, Frames),
+    Retired(Frames),
 }
 
 /// A stored body that a record let go.
 #[derive(Debug)]
 pub(crate) struct Retired {
     pub(crate) id: BodyId,
-    pub(crate) frames: Arc<[Frame]>,
+    pub(crate) frames: Frames,
     pub(crate) bytes: u64,
     pub(crate) until: SystemTime,
 }
@@ -94,25 +95,29 @@ impl Transit {
         Ok(())
     }
 
-    /// Ends a body: no frame can be added.
+    /// Ends a body: no frame can be added. Who wrote it does so, and nobody else writes meanwhile.
     pub(crate) fn finish(&self, id: BodyId, len: u64, limit: SystemTime) -> Result<StoredBody> {
-        let mut state = self.lock();
-        let held = state.bodies.get_mut(&id).ok_or_else(swept)?;
-        let Stage::Writing(frames) = &mut held.stage else { return Err(finished()) };
-        let count = u32::try_from(frames.len()).unwrap_or(u32::MAX);
-        if count == 0 {
+        let written = match &self.lock().bodies.get(&id).ok_or_else(swept)?.stage {
+            Stage::Writing(frames) => frames.clone(),
+            _ => return Err(finished()),
+        };
+        if written.is_empty() {
             return Err(error(ErrorKind::Misuse, "finish").with_message("a body has at least one frame"));
         }
+        // Bytes are copied here: not under the lock.
+        let frames = Frames::of(written);
+        let count = u32::try_from(frames.count()).unwrap_or(u32::MAX);
         let body = StoredBody { id, frames: count, len, limit };
-        held.stage = Stage::Finished(body.clone(), std::mem::take(frames).into());
+        let mut state = self.lock();
+        state.bodies.get_mut(&id).ok_or_else(swept)?.stage = Stage::Finished(body.clone(), frames);
         Ok(body)
     }
 
     /// The frames and their bytes of a finished body that waits for its commit.
-    pub(crate) fn finished(&self, body: &StoredBody) -> Option<(Arc<[Frame]>, u64)> {
+    pub(crate) fn finished(&self, body: &StoredBody) -> Option<(Frames, u64)> {
         match self.lock().bodies.get(&body.id) {
             Some(Held { bytes, stage: Stage::Finished(stored, frames), .. }) if stored == body => {
-                Some((Arc::clone(frames), *bytes))
+                Some((frames.clone(), *bytes))
             }
             _ => None,
         }
@@ -143,12 +148,18 @@ impl Transit {
 
     /// These frames of a body, where it is here and has them all.
     pub(crate) fn read(&self, id: BodyId, range: Range<usize>) -> Option<Vec<Frame>> {
-        let state = self.lock();
-        let frames: &[Frame] = match &state.bodies.get(&id)?.stage {
-            Stage::Writing(frames) => frames,
-            Stage::Finished(_, frames) | Stage::Retired(frames) => frames,
-        };
-        frames.get(range).map(<[Frame]>::to_vec)
+        match &self.lock().bodies.get(&id)?.stage {
+            Stage::Writing(frames) => frames.get(range).map(<[Frame]>::to_vec),
+            Stage::Finished(_, frames) | Stage::Retired(frames) => frames.get(range),
+        }
+    }
+
+    /// A whole body, where it is here in one piece.
+    pub(crate) fn whole(&self, id: BodyId) -> Option<Bytes> {
+        match &self.lock().bodies.get(&id)?.stage {
+            Stage::Writing(_) => None,
+            Stage::Finished(_, frames) | Stage::Retired(frames) => frames.whole(),
+        }
     }
 
     /// Lets go what is due at `now`; returns how many bodies that were.

@@ -1,7 +1,6 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use smallvec::SmallVec;
 
 use super::Forward;
 
@@ -42,9 +41,9 @@ impl<'a> CacheStatus<'a> {
 
     /// Appends it to a response's field: the cache next to the caller comes last.
     pub fn append(&self, headers: &mut HeaderMap) {
-        let mut text = Buffer::default();
+        let mut text = String::with_capacity(96);
         if self.write(&mut text).is_ok()
-            && let Ok(value) = HeaderValue::from_bytes(&text.0)
+            && let Ok(value) = HeaderValue::from_str(&text)
         {
             headers.append(CACHE_STATUS, value);
         }
@@ -82,17 +81,6 @@ impl<'a> CacheStatus<'a> {
             out.write_str("; detail=")?;
             item(out, detail)?;
         }
-        Ok(())
-    }
-}
-
-/// A value on its way into a field: most fit here without an allocation.
-#[derive(Default)]
-struct Buffer(SmallVec<[u8; 128]>);
-
-impl fmt::Write for Buffer {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
         Ok(())
     }
 }

@@ -6,14 +6,17 @@ import sys
 # interval no other thread comes in between, for a thread is left only where it waits.
 sys.setswitchinterval(100)
 
-# The rest spares two thirds of its time. It reads the same directory and makes the same table for each request.
+# The rest spares two thirds of its time. It reads the same directory and makes the same table for each request, and goes
+# through all that it holds for each list.
 try:
     import moto.backends as backends
     from moto.core.errors import ErrorLookupFactory
+    from moto.s3.utils import _VersionedKeyStore
 
     modules, lookups = list(backends.list_of_moto_modules()), {}
     backends.list_of_moto_modules = lambda: modules
     ErrorLookupFactory.__init__ = lambda self: setattr(self, "_error_lut_cache", lookups)
+    _VersionedKeyStore.items = lambda self: [(key, versions[-1]) for key, versions in dict.items(self)]
 except (AttributeError, ImportError):
     pass
 

@@ -85,6 +85,8 @@ pub(crate) enum Fault {
     CountsInTwoSteps,
     /// Uses are counted, and not told of in a listing by tag.
     CountsUntagged,
+    /// A body in one piece is another's.
+    WholeIsAnothers,
     /// A lookup returns all inline bodies.
     InlineWithoutBound,
     /// A commit sent again is refused.
