@@ -86,7 +86,7 @@ pub(crate) enum Fault {
     /// Uses are counted, and not told of in a listing by tag.
     CountsUntagged,
     /// A body in one piece is another's.
-    WholeIsAnothers,
+    WholeIsOther,
     /// A lookup returns all inline bodies.
     InlineWithoutBound,
     /// A commit sent again is refused.

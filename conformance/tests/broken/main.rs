@@ -153,7 +153,7 @@ broken! {
     counts_on: CountsOn => ["touch::counted_anew"],
     counts_in_two_steps: CountsInTwoSteps => ["touch::counted_at_once"],
     counts_untagged: CountsUntagged => ["touch::counted"],
-    whole_is_anothers: WholeIsAnothers => ["round_trip::one_frame_and_a_byte"],
+    whole_is_other: WholeIsOther => ["round_trip::one_frame_and_a_byte"],
     inline_without_bound: InlineWithoutBound => ["round_trip::more_inline_than_a_lookup_holds"],
     refuses_repeats: RefusesRepeats => ["writers::repeated_commit", "parity::random_operations_1"],
     reads_short: ReadsShort => ["round_trip::frames_beyond_the_end"],

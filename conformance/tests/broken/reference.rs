@@ -414,7 +414,7 @@ impl Storage for Reference {
 
     fn abilities(&self) -> Abilities<'_> {
         let all = Abilities::none().with_leases(self).with_tags(self).with_listing(self).with_events(self);
-        let all = if self.has(Fault::WholeIsAnothers) { all.with_whole(self) } else { all };
+        let all = if self.has(Fault::WholeIsOther) { all.with_whole(self) } else { all };
         if self.has(Fault::ForgetsAbility) { all } else { all.with_touch(self) }
     }
 
