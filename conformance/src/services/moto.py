@@ -6,7 +6,7 @@ import sys
 # interval no other thread comes in between, for a thread is left only where it waits.
 sys.setswitchinterval(100)
 
-# The rest spares two thirds of its time. It reads the same directory and makes the same table for each request, and goes
+# The rest spares some of its time. It reads the same directory and makes the same table for each request, and goes
 # through all that it holds for each list.
 try:
     import moto.backends as backends
