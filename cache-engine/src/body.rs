@@ -1,7 +1,6 @@
 use std::{
     collections::VecDeque,
     fmt,
-    future::Future,
     ops::Range,
     pin::Pin,
     sync::Arc,
@@ -11,10 +10,10 @@ use std::{
 use bytes::{Buf, Bytes};
 use cache_api::{Error as StorageError, ErrorKind, FRAME_SIZE, Place, Result as StorageResult};
 use http_body::{Frame, SizeHint};
-use sync_wrapper::SyncFuture;
 
 use crate::{
     error::BodyError,
+    frames::{Frames, Read, Source},
     pipe::{Next, Pipe},
     resume::{Rest, Resume},
     stats::Flow,
@@ -30,22 +29,14 @@ enum Kind {
     Piped(Box<Piped>),
 }
 
-/// How many frames are read from a store at once.
-const BATCH: u32 = 2;
-
-type Reading = Pin<Box<dyn Future<Output = StorageResult<Vec<Bytes>>> + Send + Sync>>;
-
 /// A range of bytes out of a stored body.
 struct StoredBytes {
-    source: Source,
-    /// The next frame to be read.
-    frame: u32,
-    /// The bytes to be passed over at the beginning of that frame.
+    frames: Frames,
+    /// The bytes to be passed over at the beginning of the first frame.
     skip: usize,
-    /// The bytes yet to be handed out.
+    /// The bytes yet to be read.
     remaining: u64,
     ready: VecDeque<Bytes>,
-    reading: Option<Reading>,
     /// Where the range ends in the body.
     end: u64,
     /// What to do if the store fails.
@@ -54,16 +45,11 @@ struct StoredBytes {
     rest: Option<(Rest, StorageError)>,
 }
 
-struct Source {
-    store: Store,
-    body: BodyRef,
-}
-
 /// The origin's bytes; what fell out of the pipe is read back from the store.
 struct Piped {
     pipe: Arc<Pipe>,
     source: Source,
-    reading: Option<Reading>,
+    reading: Option<Read>,
     skip: usize,
     len: Option<u64>,
     taken: u64,
@@ -96,16 +82,13 @@ impl Body {
     ) -> StorageResult<Self> {
         let size = FRAME_SIZE as u64;
         let remaining = range.end.saturating_sub(range.start);
-        let frame = u32::try_from(range.start / size).unwrap_or(u32::MAX);
-        let skip = usize::try_from(range.start % size).unwrap_or(0);
-        let source = Source { store: store.clone(), body };
+        let frame = |offset: u64| u32::try_from(offset).unwrap_or(u32::MAX);
+        let frames = frame(range.start / size)..frame(range.end.div_ceil(size));
         let mut stored = StoredBytes {
-            source,
-            frame,
-            skip,
+            frames: Frames::new(Source { store: store.clone(), body }, frames),
+            skip: usize::try_from(range.start % size).unwrap_or(0),
             remaining,
             ready: VecDeque::new(),
-            reading: None,
             end: range.end,
             resume,
             rest: None,
@@ -124,31 +107,14 @@ impl Body {
     }
 }
 
-impl Source {
-    fn read(&self, frames: Range<u32>) -> Reading {
-        let (store, body) = (self.store.clone(), self.body.clone());
-        Box::pin(SyncFuture::new(async move { store.read(&body, frames).await }))
-    }
-
-    fn count(&self, from: Flow, bytes: &Bytes) {
-        self.store.observer.body_bytes.add(from, bytes.len() as u64);
-    }
-}
-
 impl StoredBytes {
     /// Reads until something is ready or nothing remains.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<StorageResult<()>> {
         while self.ready.is_empty() && self.remaining > 0 {
-            let end = self.frame.saturating_add(BATCH).min(self.source.body.frames);
-            let (source, frame) = (&self.source, self.frame);
-            let reading = self.reading.get_or_insert_with(|| source.read(frame..end));
-            let frames = ready!(reading.as_mut().poll(cx));
-            self.reading = None;
-            let frames = frames?;
-            if frames.is_empty() {
-                return Poll::Ready(Err(too_short()));
-            }
-            self.frame = end;
+            let frames = match ready!(self.frames.poll_next(cx)).transpose()? {
+                Some(frames) if !frames.is_empty() => frames,
+                _ => return Poll::Ready(Err(too_short())),
+            };
             for mut bytes in frames {
                 bytes.advance(self.skip.min(bytes.len()));
                 self.skip = 0;
@@ -169,7 +135,7 @@ impl StoredBytes {
                 return Poll::Ready(match next {
                     Some(next) => {
                         if let Some(Ok(bytes)) = &next {
-                            self.source.count(Flow::Origin, bytes);
+                            self.frames.source().count(Flow::Origin, bytes);
                         }
                         next
                     }
@@ -180,7 +146,10 @@ impl StoredBytes {
                 Ok(()) => {
                     let next = self.ready.pop_front();
                     if let Some(bytes) = &next {
-                        self.source.count(Flow::Store, bytes);
+                        self.frames.source().count(Flow::Store, bytes);
+                    }
+                    if self.remaining > 0 {
+                        self.frames.go_ahead();
                     }
                     return Poll::Ready(next.map(Ok));
                 }

@@ -13,6 +13,7 @@ mod explain;
 mod filter;
 mod flight;
 mod found;
+mod frames;
 mod info;
 mod keys;
 mod lease;

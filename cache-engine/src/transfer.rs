@@ -55,17 +55,20 @@ impl<E: StdError + Send + Sync + 'static> Transfer<E> {
             }
             let Some(next) = self.next().await else { continue };
             match next {
-                Some(Ok(bytes)) => {
+                Some(Ok(mut bytes)) => {
                     received = received.saturating_add(bytes.len() as u64);
                     self.observer.body_bytes.add(Flow::Origin, bytes.len() as u64);
                     if self.expected.is_some_and(|expected| received > expected) {
                         return self.broken(end, received);
                     }
                     if self.expected == Some(received) {
-                        // The last bytes wait for the commit: who has read all finds it stored.
-                        self.take_in(bytes.clone()).await;
-                        self.commit().await;
+                        // The last byte waits for the commit: who has read all finds it stored.
+                        let whole = bytes.clone();
+                        let last = bytes.split_off(bytes.len().saturating_sub(1));
                         end.push(bytes);
+                        self.take_in(whole).await;
+                        self.commit().await;
+                        end.push(last);
                         let _ = self.wire.next().now_or_never();
                         return end.with(Ok(()));
                     }

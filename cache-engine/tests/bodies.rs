@@ -10,9 +10,10 @@ use std::{
 
 use crate::support::{Bench, Got, Origin, OriginError, Reply, chunked, get, memory, pattern, settle};
 use bytes::Bytes;
-use cache_api::{CacheKey, Error, ErrorKind, Head, Place, Serializer};
+use cache_api::{CacheKey, Error, ErrorKind, FRAME_SIZE, Head, Place, Serializer};
+use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
 use cache_engine::{Answer, Answered, Body, Source};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use http_body_util::BodyExt;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -148,8 +149,54 @@ async fn who_has_all_bytes_of_a_known_length_finds_them_stored() {
     sender.send(Ok(Bytes::from_static(b"01234"))).unwrap();
     assert_eq!(next(&mut body).await.unwrap(), "01234");
     sender.send(Ok(Bytes::from_static(b"56789"))).unwrap();
-    assert_eq!(next(&mut body).await.unwrap(), "56789");
+    assert_eq!(next(&mut body).await.unwrap(), "5678");
+    assert_eq!(next(&mut body).await.unwrap(), "9");
     assert_eq!(live(&bench, &key).await, 1);
+}
+
+#[tokio::test]
+async fn only_the_last_byte_waits_for_the_commit() {
+    let storage = FaultyStorage::new(memory());
+    storage.inject(Rule::on(Operation::Commit, Fault::Hang));
+    let (origin, sender) = fed(Some(5));
+    let bench = Bench::with(origin, Arc::new(storage), |builder| builder);
+    let mut body = body(bench.engine.handle(get()).await.unwrap());
+    sender.send(Ok(Bytes::from_static(b"01234"))).unwrap();
+    assert_eq!(next(&mut body).await.unwrap(), "0123");
+    settle().await;
+    assert!(next(&mut body).now_or_never().is_none(), "the commit is under way");
+}
+
+/// The next frames come while the caller has these, and no more than these: a caller that takes its time costs them
+/// neither their deadline nor memory.
+#[tokio::test(start_paused = true)]
+async fn the_next_frames_are_read_ahead() {
+    for delay in [Duration::ZERO, Duration::from_millis(10)] {
+        let storage = FaultyStorage::new(memory());
+        let whole = pattern(6 * FRAME_SIZE);
+        let origin = Origin::new({
+            let whole = whole.clone();
+            move |_, _| {
+                let reply = Reply::new(200, &[FRESH], whole.clone());
+                async { Ok(reply) }
+            }
+        });
+        let deadline = Duration::from_millis(20);
+        let bench = Bench::with(origin, Arc::new(storage.clone()), |builder| builder.read_deadline(deadline));
+        bench.get().await;
+        storage.inject(Rule::on(Operation::Read, Fault::Delay(delay)));
+        let mut body = body(bench.engine.handle(get()).await.unwrap());
+        assert_eq!(storage.calls(Operation::Read), 1, "{delay:?}");
+        let mut got = vec![next(&mut body).await.unwrap()];
+        tokio::time::sleep(10 * deadline).await;
+        assert_eq!(storage.calls(Operation::Read), 2, "{delay:?}");
+        while let Some(bytes) = next(&mut body).await {
+            tokio::time::sleep(10 * deadline).await;
+            got.push(bytes);
+        }
+        assert!(got.concat() == whole, "{delay:?}");
+        assert_eq!(storage.calls(Operation::Read), 3, "{delay:?}");
+    }
 }
 
 #[tokio::test]

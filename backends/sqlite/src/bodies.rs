@@ -9,7 +9,7 @@ use sqlx::query;
 
 use crate::{
     error::{error, is_duplicate},
-    row::{FRAME_MAX, get, nanos, signed, time, transaction},
+    row::{Blob, FRAME_MAX, get, nanos, signed, time, transaction},
     storage::Inner,
 };
 
@@ -35,7 +35,7 @@ pub(crate) async fn read(
     if frames.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = inner.database.read("read", || {
+    let select = || {
         inner
             .sql(READ)
             .bind(body.as_bytes().to_vec())
@@ -43,14 +43,14 @@ pub(crate) async fn read(
             .bind(i64::from(frames.end))
             .bind(signed(FRAME_MAX))
             .bind(key.as_bytes().to_vec())
-    });
-    let rows = rows.await?;
+    };
+    let rows = inner.database.read_until("read", select, |rows| rows.len() == frames.len()).await?;
     let found: Vec<_> = rows
-        .iter()
+        .into_iter()
         .zip(frames.clone())
         .map_while(|(row, n)| {
-            let bytes = get(row, 1).filter(|_| get(row, 0) == Some(i64::from(n)))?;
-            Some(Frame::from_bytes(Bytes::copy_from_slice(bytes)))
+            let is_there = get(&row, 0) == Some(i64::from(n)) && get::<&[u8]>(&row, 1).is_some();
+            is_there.then(|| Frame::from_bytes(Bytes::from_owner(Blob { row, column: 1 })))
         })
         .collect();
     if found.len() == frames.len() { Ok(found) } else { Err(error(ErrorKind::Gone, "read")) }

@@ -66,6 +66,18 @@ pub(crate) fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, 
     row.try_get::<Option<T>, _>(column).ok().flatten()
 }
 
+/// The bytes of a column, where they are: SQLite allocated them for this row alone.
+pub(crate) struct Blob {
+    pub(crate) row: SqliteRow,
+    pub(crate) column: usize,
+}
+
+impl AsRef<[u8]> for Blob {
+    fn as_ref(&self) -> &[u8] {
+        get(&self.row, self.column).unwrap_or_default()
+    }
+}
+
 /// A column that holds a count or a length.
 pub(crate) fn unsigned(row: &SqliteRow, column: usize) -> Option<u64> {
     get::<i64>(row, column).and_then(|n| u64::try_from(n).ok())

@@ -1,9 +1,16 @@
 //! A hit among more and more entries, and among more and more variants of one resource.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use client_reqwest::CachedClient;
+use bytes::Bytes;
+use client_reqwest::cache_api::{
+    Body, BodyId, CacheKey, CborSerializer, Change, Committed, Entry, Frame, Head, InlineBody, Place,
+    StoredHead, VariantId,
+};
+use client_reqwest::{CachedClient, ResponseExt as _, Serializer, Storage};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use http::HeaderValue;
 
 use super::plan;
 use crate::Result;
@@ -54,8 +61,7 @@ async fn entries(
     for &entries in &scale.entries {
         eprintln!("scale, {store}: storing up to {entries} entries");
         let urls = (filled..entries).map(|number| item(origin, number, body));
-        let fill = stream::iter(urls).map(async |url| check(Get::get(client, &url).await?, body));
-        fill.buffer_unordered(FILLERS).try_collect::<()>().await?;
+        fill(client, urls, body).await?;
         filled = filled.max(entries);
         // Spread over all of them.
         let asked = (0..ASKED.min(entries)).map(|number| number * (entries / ASKED.min(entries)));
@@ -67,6 +73,73 @@ async fn entries(
         measured(&scale.common, origin, store, hits, ("scale, entries", entries), report).await?;
     }
     Ok(())
+}
+
+/// Stores something under each of these URLs. The first comes from the origin, and the others are copies of it by the
+/// storage's own commands: a million requests would take longer than all that is measured.
+async fn fill(client: &CachedClient, mut urls: impl Iterator<Item = String>, body: usize) -> Result<()> {
+    let Some(first) = urls.next() else { return Ok(()) };
+    check(Get::get(client, &first).await?, body)?;
+    let copies = Copies::of(client, &first, body).await?;
+    let copied = stream::iter(urls).map(|url| copies.store(url));
+    copied.buffer_unordered(FILLERS).try_collect().await
+}
+
+/// What is copied.
+struct Copies<'a> {
+    client: &'a CachedClient,
+    storage: &'a dyn Storage,
+    serializer: Arc<dyn Serializer>,
+    head: Head,
+    body: Bytes,
+    dead_at: SystemTime,
+}
+
+impl<'a> Copies<'a> {
+    async fn of(client: &'a CachedClient, url: &str, body: usize) -> Result<Self> {
+        let storage = &**client.storage().ok_or("no storage")?;
+        let serializer: Arc<dyn Serializer> = Arc::new(CborSerializer::new());
+        let key = key(client, url).await?;
+        let resource = storage.lookup(&key, SystemTime::now()).await?;
+        let variant = resource.variants().first().ok_or("nothing was stored")?;
+        let place = Place::head(storage.namespace(), key, variant.id, variant.version.body);
+        let head = variant.head.decode(&*serializer, &place).await?.clone();
+        Ok(Self {
+            client,
+            storage,
+            serializer,
+            head,
+            body: vec![b'x'; body].into(),
+            dead_at: variant.dead_at,
+        })
+    }
+
+    async fn store(&self, url: String) -> Result<()> {
+        let now = SystemTime::now();
+        let (key, id) = (key(self.client, &url).await?, BodyId::random()?);
+        let place = Place::head(self.storage.namespace(), key, VariantId::ONLY, id);
+        let frame = Frame::new(self.body.clone(), Arc::clone(&self.serializer), place.frame(0, true));
+        let mut head = self.head.clone();
+        head.url = url.into();
+        // Each has bytes of its own, as it would from the origin.
+        for value in head.headers.values_mut() {
+            *value = HeaderValue::from_bytes(value.as_bytes())?;
+        }
+        let head = StoredHead::new(head, Arc::clone(&self.serializer), place);
+        let entry = Entry::new(key, VariantId::ONLY, head, now, self.dead_at);
+        let body = Body::Inline(InlineBody { id, frame, len: self.body.len() as u64 });
+        let resource = self.storage.lookup(&key, now).await?;
+        match self.storage.commit(resource.ticket(), entry, Change::Put(body), now).await? {
+            Committed::Stored { .. } => Ok(()),
+            refused => Err(format!("not stored: {refused:?}").into()),
+        }
+    }
+}
+
+/// Under what the client keeps an answer.
+async fn key(client: &CachedClient, url: &str) -> Result<CacheKey> {
+    let response = client.get(url).only_if_cached().send().await?;
+    Ok(response.cache_info().and_then(|info| info.key).ok_or("no key")?)
 }
 
 async fn variants(
