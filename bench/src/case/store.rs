@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::round;
-use crate::Result;
 use crate::cli::Common;
 use crate::measure::{Measured, turn};
 use crate::origin::{Origin, check};
@@ -11,6 +10,7 @@ use crate::report::{Report, Setting};
 use crate::subject::get::Get;
 use crate::subject::store::Store;
 use crate::subject::{ours, plain, store};
+use crate::{Error, Result};
 
 /// How long the origin waits before each tenth of a body, in milliseconds.
 const DRIP: u64 = 2;
@@ -47,7 +47,7 @@ async fn compared(
     let mut totals = firsts.clone();
     // What an earlier run stored would be a hit.
     let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos();
-    let mut misses = Misses { origin, body, drip, begun, count: 0 };
+    let mut misses = Misses { origin: origin.clone(), body, drip, begun, count: 0 };
     for number in 0..common.rounds() {
         let mut turns = [0, 1];
         turn(&mut turns, number);
@@ -73,33 +73,46 @@ async fn compared(
 }
 
 /// URLs that nobody asked for before.
-struct Misses<'a> {
-    origin: &'a Origin,
+#[derive(Clone)]
+struct Misses {
+    origin: Origin,
     body: usize,
     drip: u64,
     begun: u128,
     count: u64,
 }
 
-impl Misses<'_> {
-    /// Asks for so long; returns what the first byte and the end took, each time.
+impl Misses {
+    /// Asks for so long, in a task, as callers are; returns what the first byte and the end took, each time.
     async fn sample<C: Get>(
         &mut self,
         client: &C,
         length: Duration,
     ) -> Result<(Vec<Duration>, Vec<Duration>)> {
-        let until = Instant::now() + length;
-        let (mut firsts, mut totals) = (Vec::new(), Vec::new());
-        while Instant::now() < until || firsts.is_empty() {
-            self.count += 1;
-            let path = format!("items/{}-{}", self.begun, self.count);
-            let url = self.origin.url(&path, &format!("body={}&drip={}", self.body, self.drip));
-            let began = Instant::now();
-            let (first, len) = client.stream(&url).await?;
-            totals.push(began.elapsed());
-            firsts.push(first);
-            check(len, self.body)?;
-        }
+        let (client, mut misses) = (client.clone(), self.clone());
+        let sampled = tokio::spawn(async move {
+            let until = Instant::now() + length;
+            let (mut firsts, mut totals) = (Vec::new(), Vec::new());
+            while Instant::now() < until || firsts.is_empty() {
+                let (first, total) = misses.one(&client).await?;
+                firsts.push(first);
+                totals.push(total);
+            }
+            Ok::<_, Error>((firsts, totals))
+        });
+        let (firsts, totals) = sampled.await??;
+        self.count += firsts.len() as u64;
         Ok((firsts, totals))
+    }
+
+    async fn one<C: Get>(&mut self, client: &C) -> Result<(Duration, Duration)> {
+        self.count += 1;
+        let path = format!("items/{}-{}", self.begun, self.count);
+        let url = self.origin.url(&path, &format!("body={}&drip={}", self.body, self.drip));
+        let began = Instant::now();
+        let (first, len) = client.stream(&url).await?;
+        let total = began.elapsed();
+        check(len, self.body)?;
+        Ok((first, total))
     }
 }
