@@ -1,7 +1,7 @@
 """Checks that what is packaged compiles: each crate from what its package holds, with its default features alone.
 
 `cargo package` builds every package itself, and with it most of the dependencies once more; to check them finds the
-same, but for what only linking would find, in a fraction of the time."""
+same, but for what shows only when code is generated and linked, in a fraction of the time."""
 
 import json
 import pathlib
