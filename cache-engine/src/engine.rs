@@ -13,7 +13,7 @@ use crate::{
     flight::Flights,
     found::Found,
     info::{CacheInfo, Source},
-    lease::Returns,
+    lease::Leasing,
     live::Live,
     lookups::Lookups,
     misses::Misses,
@@ -54,7 +54,7 @@ pub(crate) struct Inner<N: Network> {
     pub(crate) misses: Misses,
     pub(crate) uses: Uses,
     pub(crate) slides: Slides,
-    pub(crate) returns: Returns,
+    pub(crate) leasing: Leasing,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
 }
@@ -90,6 +90,7 @@ impl<N: Network> Engine<N> {
     ) -> Self {
         let (key, named) = keys;
         let key_is_default = key.is_none();
+        let tasks = TaskTracker::new();
         let key = key.unwrap_or_else(|| Arc::new(named.clone()));
         Self(Arc::new(Inner {
             network,
@@ -107,8 +108,8 @@ impl<N: Network> Engine<N> {
             misses: Misses::default(),
             uses: Uses::default(),
             slides: Slides::default(),
-            returns: Returns::default(),
-            tasks: TaskTracker::new(),
+            leasing: Leasing::new(tasks.clone()),
+            tasks,
             closing: CancellationToken::new(),
         }))
     }

@@ -15,7 +15,7 @@ use crate::{
     flight::{Landing, Pilot},
     found::Found,
     info::{CacheInfo, Source},
-    lease::{self, Crossing},
+    lease::Crossing,
     network::{Network, Request, WireBody},
     pipe::Pipe,
     policy::{self, After, Ask, Before, Keep, Outcome, Reason, ResponseView},
@@ -89,8 +89,8 @@ impl<N: Network> Expedition<N> {
         let refresh = async move {
             let observer = Arc::clone(&self.inner.observer);
             let ended = |how| observer.refreshes.add(how, 1);
-            let Inner { settings, tasks, returns, .. } = &*self.inner;
-            match lease::acquire(&self.store, pilot.key(), settings, tasks, returns).await {
+            let Inner { settings, leasing, .. } = &*self.inner;
+            match leasing.acquire(&self.store, pilot.key(), settings).await {
                 Crossing::Held(lease) => {
                     pilot.cross(Some(lease));
                     if self.is_overtaken().await {

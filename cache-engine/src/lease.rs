@@ -19,6 +19,7 @@ use tracing::Instrument;
 use crate::{
     flight::FlightKey,
     meters::Began,
+    news::{self, News},
     settings::Settings,
     stats::{Leader, Operation, Wait},
     store::Store,
@@ -29,6 +30,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Who paused for so long hears of what is stored, where the store has events: that takes a subscription, and most fetches are
+/// over sooner.
+const LONG_PAUSE: Duration = Duration::from_millis(40);
 
 /// The shortest pause between two prolongations of a lease.
 const SHORTEST_REST: Duration = Duration::from_millis(5);
@@ -106,69 +111,87 @@ impl Drop for Return {
     }
 }
 
-/// Takes the lease of what a flight wants, if nobody holds it.
-pub(crate) async fn acquire(
-    store: &Store,
-    flight: &FlightKey,
-    settings: &Settings,
-    tasks: &TaskTracker,
-    returns: &Returns,
-) -> Crossing {
-    let leases = store.storage.abilities().leases.filter(|_| !settings.lease.is_zero());
-    let Some(leases) = leases else { return Crossing::Open };
-    let key = lease_key(flight);
-    // A store that is slow with that is as slow with this.
-    let _ = timeout(store.deadlines.read, returns.over(&key)).await;
-    let now = store.clock.now();
-    let acquire = leases.acquire(&key, settings.lease, now);
-    match store.within(Operation::Acquire, store.deadlines.read, acquire).await {
-        Ok(Acquired::Held(lease)) => {
-            let release = Release {
-                store: store.clone(),
-                lease,
-                returns: returns.clone(),
-                hit_for_miss: settings.hit_for_miss,
-                tasks: tasks.clone(),
-            };
-            Crossing::Held(Box::new(release.keep(settings.lease)))
+/// How this process takes leases, waits for those of others, and gives its own back.
+#[derive(Debug)]
+pub(crate) struct Leasing {
+    returns: Returns,
+    news: News,
+    tasks: TaskTracker,
+}
+
+impl Leasing {
+    /// Who closes the engine waits for these tasks.
+    pub(crate) fn new(tasks: TaskTracker) -> Self {
+        Self { returns: Returns::default(), news: News::default(), tasks }
+    }
+
+    /// Takes the lease of what a flight wants, if nobody holds it.
+    pub(crate) async fn acquire(&self, store: &Store, flight: &FlightKey, settings: &Settings) -> Crossing {
+        let leases = store.storage.abilities().leases.filter(|_| !settings.lease.is_zero());
+        let Some(leases) = leases else { return Crossing::Open };
+        let key = lease_key(flight);
+        // A store that is slow with that is as slow with this.
+        let _ = timeout(store.deadlines.read, self.returns.over(&key)).await;
+        let now = store.clock.now();
+        let acquire = leases.acquire(&key, settings.lease, now);
+        match store.within(Operation::Acquire, store.deadlines.read, acquire).await {
+            Ok(Acquired::Held(lease)) => {
+                let release = Release {
+                    store: store.clone(),
+                    lease,
+                    returns: self.returns.clone(),
+                    hit_for_miss: settings.hit_for_miss,
+                    tasks: self.tasks.clone(),
+                };
+                Crossing::Held(Box::new(release.keep(settings.lease)))
+            }
+            Ok(Acquired::Busy { .. }) => Crossing::Busy,
+            Ok(Acquired::Uncacheable { until }) => Crossing::Uncacheable(until),
+            _ => Crossing::Open,
         }
-        Ok(Acquired::Busy { .. }) => Crossing::Busy,
-        Ok(Acquired::Uncacheable { until }) => Crossing::Uncacheable(until),
-        _ => Crossing::Open,
+    }
+
+    /// The same, and waits for who holds it, up to the wait that the settings allow. Never [`Crossing::Busy`].
+    pub(crate) async fn wait(&self, store: &Store, flight: &FlightKey, settings: &Settings) -> Crossing {
+        // A wait beyond what an instant can hold has no end.
+        let end = Instant::now().checked_add(settings.wait_for_leader);
+        let (mut pause, mut has_paused, mut wait) = (FIRST_PAUSE, false, None);
+        let began = Began::now();
+        let ended = |wait| store.observer.waits.ended((Leader::Replica, wait), &began);
+        loop {
+            match self.acquire(store, flight, settings).await {
+                Crossing::Busy => {}
+                crossing => {
+                    if has_paused {
+                        ended(Wait::Over);
+                    }
+                    return crossing;
+                }
+            }
+            let until = Instant::now() + jittered(pause);
+            if end.is_some_and(|end| until > end) {
+                ended(Wait::GaveUp);
+                tracing::debug!(storage = %store.storage, "another process took too long: fetching without its lease");
+                return Crossing::Open;
+            }
+            if pause >= LONG_PAUSE && wait.is_none() {
+                wait = self.news.of(flight.0, &store.storage);
+            }
+            has_paused = true;
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => pause = (pause * 2).min(LONGEST_PAUSE),
+                // What is stored is told before its lease is back, if only just.
+                () = news(&mut wait) => pause = FIRST_PAUSE,
+            }
+        }
     }
 }
 
-/// The same, and waits for who holds it, up to the wait that the settings allow. Never [`Crossing::Busy`].
-pub(crate) async fn wait(
-    store: &Store,
-    flight: &FlightKey,
-    settings: &Settings,
-    tasks: &TaskTracker,
-    returns: &Returns,
-) -> Crossing {
-    // A wait beyond what an instant can hold has no end.
-    let end = Instant::now().checked_add(settings.wait_for_leader);
-    let mut pause = FIRST_PAUSE;
-    let began = Began::now();
-    let ended = |wait| store.observer.waits.ended((Leader::Replica, wait), &began);
-    loop {
-        match acquire(store, flight, settings, tasks, returns).await {
-            Crossing::Busy => {}
-            crossing => {
-                if pause > FIRST_PAUSE {
-                    ended(Wait::Over);
-                }
-                return crossing;
-            }
-        }
-        let until = Instant::now() + jittered(pause);
-        if end.is_some_and(|end| until > end) {
-            ended(Wait::GaveUp);
-            tracing::debug!(storage = %store.storage, "another process took too long: fetching without its lease");
-            return Crossing::Open;
-        }
-        tokio::time::sleep_until(until).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+/// Never resolves where there is nobody to tell.
+async fn news(wait: &mut Option<news::Wait>) {
+    match wait {
+        Some(wait) => wait.news().await,
+        None => std::future::pending().await,
     }
 }
 

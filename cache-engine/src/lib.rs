@@ -25,6 +25,7 @@ mod memo;
 mod meters;
 mod misses;
 mod network;
+mod news;
 mod observer;
 mod origin;
 mod past;

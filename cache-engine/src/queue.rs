@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     flight::{Boarding, FlightKey, Landing, Passenger, Pilot},
     found::Found,
-    lease::{self, Crossing},
+    lease::Crossing,
     meters::Began,
     network::{Network, Request},
     policy::Ask,
@@ -145,7 +145,7 @@ impl<N: Network> Inner<N> {
 
     /// Waits for the process that leads, if the store has leases.
     async fn cross(&self, queue: &mut Queue<N::Error>, mut pilot: Pilot<N::Error>, store: &Store) -> Turn<N> {
-        match lease::wait(store, pilot.key(), &self.settings, &self.tasks, &self.returns).await {
+        match self.leasing.wait(store, pilot.key(), &self.settings).await {
             Crossing::Held(lease) => {
                 pilot.cross(Some(lease));
                 queue.held = Some(pilot);

@@ -329,7 +329,7 @@ async fn hits_are_told_to_the_storage() {
         bench.get().await;
     }
     bench.engine.close().await.unwrap();
-    assert_eq!((touched.calls(), touched.uses()), (3, 300));
+    assert_eq!((touched.ability.calls(), touched.ability.uses()), (3, 300));
 }
 
 /// What was served without asking the origin counts, also where a batch is under way; what the origin sent or confirmed

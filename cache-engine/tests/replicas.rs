@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::support::{self, Bench, Got, Origin, Reply, TestClock, get, memory, settle, with_field};
+use crate::support::{
+    self, Bench, Got, Origin, Reply, TellsOfCommits, TestClock, get, memory, settle, with_field,
+};
 use bytes::Bytes;
 use cache_api::{Acquired, CacheKey, Storage};
 use cache_conformance::fault::{Fault, FaultyStorage, Operation, Rule};
@@ -35,7 +37,16 @@ impl Replicas {
         origin: &Origin,
         configure: impl Fn(EngineBuilder) -> EngineBuilder,
     ) -> Self {
-        let storage = memory();
+        Self::over(memory(), clock, count, origin, configure)
+    }
+
+    fn over(
+        storage: Arc<dyn Storage>,
+        clock: TestClock,
+        count: usize,
+        origin: &Origin,
+        configure: impl Fn(EngineBuilder) -> EngineBuilder,
+    ) -> Self {
         let engine = |_| {
             let builder = EngineBuilder::new().storage(Arc::clone(&storage)).clock(Arc::new(clock.clone()));
             configure(builder).build(origin.clone())
@@ -180,6 +191,67 @@ async fn a_lease_on_its_way_back_is_asked_for_once() {
         assert_eq!(bench.origin.requests(), nth);
         assert_eq!(storage.calls(Operation::Acquire), nth as u64);
     }
+}
+
+/// Two replicas over a store with events; the origin takes its time.
+fn told(storage: &TellsOfCommits, origin_takes: Duration) -> Replicas {
+    let origin = Origin::new(move |nth, _| async move {
+        tokio::time::sleep(origin_takes).await;
+        Ok(Reply::new(200, &[("cache-control", "max-age=1")], nth.to_string()))
+    });
+    Replicas::over(Arc::new(storage.clone()), TestClock::new(), 2, &origin, |builder| builder)
+}
+
+impl Replicas {
+    /// How much later the second replica has its answer than the first one, over several fetches.
+    async fn lags(&self) -> Vec<Duration> {
+        let mut lags = Vec::new();
+        for nth in 0..8 {
+            let at = async |replica| (self.get(replica).await, tokio::time::Instant::now());
+            let ((led, first), (followed, second)) = tokio::join!(at(0), at(1));
+            assert_eq!((led.text(), followed.text()), (&*nth.to_string(), &*nth.to_string()));
+            lags.push(second.max(first) - second.min(first));
+            self.clock.forward(2);
+        }
+        assert_eq!(self.origin.requests(), 8);
+        lags
+    }
+}
+
+/// Where the store tells what others commit, who waits for it asks at once, and not after a pause of up to 200 ms.
+#[tokio::test(start_paused = true)]
+async fn what_another_process_stores_wakes_who_waits() {
+    let storage = TellsOfCommits::new(memory());
+    let replicas = told(&storage, Duration::from_secs(3));
+    let lags = replicas.lags().await;
+    assert!(lags.iter().all(|lag| *lag <= Duration::from_millis(10)), "{lags:?}");
+    assert_eq!(storage.ability.subscriptions(), 2, "one for each replica that ever waited");
+    // It ends when nobody waited for a while, and with its engine.
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(storage.ability.standing(), 0);
+    tokio::join!(replicas.get(0), replicas.get(1));
+    assert_eq!(storage.ability.standing(), 1);
+    drop(replicas);
+    settle().await;
+    assert_eq!(storage.ability.standing(), 0);
+}
+
+/// A channel that is down costs no more than the pauses.
+#[tokio::test(start_paused = true)]
+async fn without_its_events_a_store_is_asked_from_time_to_time() {
+    let storage = TellsOfCommits::new(memory());
+    storage.ability.fail();
+    let lags = told(&storage, Duration::from_secs(3)).lags().await;
+    assert!(lags.iter().all(|lag| *lag <= Duration::from_millis(200)), "{lags:?}");
+    assert!(storage.ability.subscriptions() >= 2);
+}
+
+/// Most fetches are over before a subscription would help.
+#[tokio::test(start_paused = true)]
+async fn short_waits_subscribe_to_nothing() {
+    let storage = TellsOfCommits::new(memory());
+    told(&storage, Duration::from_millis(20)).lags().await;
+    assert_eq!(storage.ability.subscriptions(), 0);
 }
 
 /// The lease of a process that died ends, and with it the wait.

@@ -6,18 +6,19 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
-use cache_api::Storage;
+use cache_api::{Abilities, CacheKey, ErrorKind, Event, EventStream, HEARTBEAT, Storage};
 use cache_backend_memory::MemoryStorage;
 use cache_engine::{Answer, Answered, Clock, Engine, EngineBuilder, Network, Request, WireBody, WireHead};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use http_body_util::BodyExt;
+use tokio::sync::broadcast;
 use url::Url;
 
 pub const URL: &str = "http://origin.test/resource";
@@ -249,19 +250,35 @@ pub async fn settle() {
     }
 }
 
-/// A storage that counts what it is told of uses.
+/// A storage with other abilities than those of the one within.
 #[derive(Clone, Debug)]
-pub struct CountsTouches {
+pub struct With<A> {
     inner: Arc<dyn Storage>,
+    pub ability: A,
+}
+
+pub trait Ability: fmt::Debug + Send + Sync {
+    fn abilities<'a>(&'a self, inner: &'a dyn Storage) -> Abilities<'a>;
+
+    fn changed(&self, _: &CacheKey) {}
+}
+
+impl<A: Default> With<A> {
+    pub fn new(inner: Arc<dyn Storage>) -> Self {
+        Self { inner, ability: A::default() }
+    }
+}
+
+/// Counts what it is told of uses, and can do nothing beside.
+pub type CountsTouches = With<Touches>;
+
+#[derive(Clone, Debug, Default)]
+pub struct Touches {
     calls: Arc<AtomicUsize>,
     uses: Arc<AtomicUsize>,
 }
 
-impl CountsTouches {
-    pub fn new(inner: Arc<dyn Storage>) -> Self {
-        Self { inner, calls: Arc::default(), uses: Arc::default() }
-    }
-
+impl Touches {
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -271,14 +288,14 @@ impl CountsTouches {
     }
 }
 
-impl fmt::Display for CountsTouches {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
+impl Ability for Touches {
+    fn abilities<'a>(&'a self, _: &'a dyn Storage) -> Abilities<'a> {
+        Abilities::none().with_touch(self)
     }
 }
 
 #[async_trait::async_trait]
-impl cache_api::Touch for CountsTouches {
+impl cache_api::Touch for Touches {
     async fn touch(&self, uses: &[cache_api::Use], _now: SystemTime) -> cache_api::Result<()> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.uses.fetch_add(uses.len(), Ordering::SeqCst);
@@ -286,8 +303,71 @@ impl cache_api::Touch for CountsTouches {
     }
 }
 
+/// Tells all who subscribe of commits, as a shared store tells other processes.
+pub type TellsOfCommits = With<Channel>;
+
+#[derive(Clone, Debug)]
+pub struct Channel {
+    commits: broadcast::Sender<Event>,
+    subscriptions: Arc<AtomicUsize>,
+    is_down: Arc<AtomicBool>,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self { commits: broadcast::Sender::new(16), subscriptions: Arc::default(), is_down: Arc::default() }
+    }
+}
+
+impl Channel {
+    /// How many subscriptions were asked for.
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::SeqCst)
+    }
+
+    /// How many stand.
+    pub fn standing(&self) -> usize {
+        self.commits.receiver_count()
+    }
+
+    pub fn fail(&self) {
+        self.is_down.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Ability for Channel {
+    fn abilities<'a>(&'a self, inner: &'a dyn Storage) -> Abilities<'a> {
+        inner.abilities().with_events(self)
+    }
+
+    fn changed(&self, key: &CacheKey) {
+        let _ = self.commits.send(Event::Changed(*key));
+    }
+}
+
 #[async_trait::async_trait]
-impl Storage for CountsTouches {
+impl cache_api::Events for Channel {
+    async fn subscribe(&self) -> cache_api::Result<EventStream> {
+        self.subscriptions.fetch_add(1, Ordering::SeqCst);
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(cache_api::Error::new(ErrorKind::Unavailable, "subscribe"));
+        }
+        let events = stream::unfold(self.commits.subscribe(), async |mut commits| {
+            let next = tokio::time::timeout(HEARTBEAT, commits.recv()).await;
+            Some((Ok(next.map_or(Event::Heartbeat, |event| event.unwrap_or(Event::Cleared))), commits))
+        });
+        Ok(Box::pin(events))
+    }
+}
+
+impl<A> fmt::Display for With<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait::async_trait]
+impl<A: Ability> Storage for With<A> {
     fn namespace(&self) -> &cache_api::Namespace {
         self.inner.namespace()
     }
@@ -296,17 +376,13 @@ impl Storage for CountsTouches {
         self.inner.limits()
     }
 
-    async fn lookup(
-        &self,
-        key: &cache_api::CacheKey,
-        now: SystemTime,
-    ) -> cache_api::Result<cache_api::Resource> {
+    async fn lookup(&self, key: &CacheKey, now: SystemTime) -> cache_api::Result<cache_api::Resource> {
         self.inner.lookup(key, now).await
     }
 
     async fn read(
         &self,
-        key: &cache_api::CacheKey,
+        key: &CacheKey,
         body: cache_api::BodyId,
         frames: std::ops::Range<u32>,
     ) -> cache_api::Result<Vec<cache_api::Frame>> {
@@ -329,20 +405,23 @@ impl Storage for CountsTouches {
         change: cache_api::Change,
         now: SystemTime,
     ) -> cache_api::Result<cache_api::Committed> {
-        self.inner.commit(ticket, entry, change, now).await
+        let key = entry.key;
+        let committed = self.inner.commit(ticket, entry, change, now).await?;
+        self.ability.changed(&key);
+        Ok(committed)
     }
 
     async fn remove(
         &self,
-        key: &cache_api::CacheKey,
+        key: &CacheKey,
         only: Option<cache_api::Version>,
         now: SystemTime,
     ) -> cache_api::Result<u64> {
         self.inner.remove(key, only, now).await
     }
 
-    fn abilities(&self) -> cache_api::Abilities<'_> {
-        cache_api::Abilities::none().with_touch(self)
+    fn abilities(&self) -> Abilities<'_> {
+        self.ability.abilities(&*self.inner)
     }
 
     async fn close(&self) -> cache_api::Result<()> {

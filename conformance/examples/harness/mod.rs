@@ -46,6 +46,9 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) async fn open(storage: &str, prefix: &str) -> Result<Self> {
+        if storage.contains("namespace=") {
+            return Err("--storage: leave `namespace` out, each run has one of its own".into());
+        }
         let separator = if storage.contains('?') { '&' } else { '?' };
         let mut id = [0; 8];
         getrandom::fill(&mut id)?;
