@@ -115,18 +115,22 @@ pub(crate) const NEW_NAMESPACE: &str =
 
 /// A row for each live variant, one with nothing but the epoch and the generation where there is none. What is
 /// larger than any commit writes is not loaded.
+///
+/// The limit is no parameter: SQLite plans by its value, and prepares a statement anew each time that one is bound.
 const LOOKUP: &str = "
 SELECT s.epoch, s.purges, r.generation, v.id,
     v.variant, v.body, v.heads, v.stored, v.frames, v.len, v.stored_at, v.dead_at, v.limit_at,
-    iif(length(v.tags) <= $5, v.tags, NULL), iif(length(c.head) <= $5, c.head, NULL),
-    iif(length(c.inline) <= $6, c.inline, NULL),
+    iif(length(v.tags) <= $4, v.tags, NULL), iif(length(c.head) <= $4, c.head, NULL),
+    iif(length(c.inline) <= $5, c.inline, NULL),
     (SELECT count(*) FROM (SELECT 1 FROM variant WHERE resource = r.id AND dead_at > $3 LIMIT 2)) > 1
 FROM namespace s
 LEFT JOIN resource r ON r.namespace = s.id AND r.key = $2
 LEFT JOIN variant v ON v.resource = r.id AND v.dead_at > $3
 LEFT JOIN content c ON c.variant = v.id
 WHERE s.name = $1 AND s.cleared_at IS NULL
-LIMIT $4";
+LIMIT 64";
+
+const _: () = assert!(MAX_VARIANTS == 64, "LOOKUP has it as its limit");
 
 impl Inner {
     /// A statement whose first parameter is the namespace's name.
@@ -164,7 +168,6 @@ impl Storage for SqliteStorage {
                 .sql(LOOKUP)
                 .bind(key.as_bytes().to_vec())
                 .bind(nanos(now))
-                .bind(signed(MAX_VARIANTS))
                 .bind(signed(HEAD_MAX))
                 .bind(signed(INLINE_ENCODED_MAX))
         };

@@ -1,16 +1,9 @@
 //! A hit among more and more entries, and among more and more variants of one resource.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use bytes::Bytes;
-use client_reqwest::cache_api::{
-    Body, BodyId, CacheKey, CborSerializer, Change, Committed, Entry, Frame, Head, InlineBody, Place,
-    StoredHead, VariantId,
-};
-use client_reqwest::{CachedClient, ResponseExt as _, Serializer, Storage};
+use client_reqwest::CachedClient;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use http::HeaderValue;
 
 use super::plan;
 use crate::Result;
@@ -18,7 +11,9 @@ use crate::cli::{Common, Scale};
 use crate::measure::{Op, Subject, compare};
 use crate::origin::{Origin, check};
 use crate::report::{Report, Setting};
+use crate::subject::copies::Copies;
 use crate::subject::get::Get;
+use crate::subject::minimal::Many;
 use crate::subject::store::Store;
 use crate::subject::{ours, store};
 
@@ -58,9 +53,13 @@ async fn entries(
     report: &mut Report,
 ) -> Result<()> {
     let mut filled = 0;
+    let minimal = store.is_memory().then(|| Many::new(body));
     for &entries in &scale.entries {
         eprintln!("scale, {store}: storing up to {entries} entries");
         let urls = (filled..entries).map(|number| item(origin, number, body));
+        if let Some(minimal) = &minimal {
+            minimal.fill(urls.clone()).await;
+        }
         fill(client, urls, body).await?;
         filled = filled.max(entries);
         // Spread over all of them.
@@ -69,8 +68,11 @@ async fn entries(
         for url in urls.iter() {
             check(Get::get(client, url).await?, body)?;
         }
-        let hits = Hits { client: client.clone(), urls, body };
-        measured(&scale.common, origin, store, hits, ("scale, entries", entries), report).await?;
+        let minimal = minimal.as_ref().map(|minimal| Subject::new("minimal", minimal.asking(&urls)));
+        let ours = Subject::new("ours", Hits { client: client.clone(), urls, body });
+        let subjects: Vec<_> = std::iter::once(ours).chain(minimal).collect();
+        let setting = Setting::new("scale, entries", store, body, 1);
+        measured(&scale.common, origin, setting, &subjects, entries, report).await?;
     }
     Ok(())
 }
@@ -79,67 +81,9 @@ async fn entries(
 /// storage's own commands: a million requests would take longer than all that is measured.
 async fn fill(client: &CachedClient, mut urls: impl Iterator<Item = String>, body: usize) -> Result<()> {
     let Some(first) = urls.next() else { return Ok(()) };
-    check(Get::get(client, &first).await?, body)?;
     let copies = Copies::of(client, &first, body).await?;
-    let copied = stream::iter(urls).map(|url| copies.store(url));
+    let copied = stream::iter(urls).map(async |url| copies.store(copies.under(&url).await?).await);
     copied.buffer_unordered(FILLERS).try_collect().await
-}
-
-/// What is copied.
-struct Copies<'a> {
-    client: &'a CachedClient,
-    storage: &'a dyn Storage,
-    serializer: Arc<dyn Serializer>,
-    head: Head,
-    body: Bytes,
-    dead_at: SystemTime,
-}
-
-impl<'a> Copies<'a> {
-    async fn of(client: &'a CachedClient, url: &str, body: usize) -> Result<Self> {
-        let storage = &**client.storage().ok_or("no storage")?;
-        let serializer: Arc<dyn Serializer> = Arc::new(CborSerializer::new());
-        let key = key(client, url).await?;
-        let resource = storage.lookup(&key, SystemTime::now()).await?;
-        let variant = resource.variants().first().ok_or("nothing was stored")?;
-        let place = Place::head(storage.namespace(), key, variant.id, variant.version.body);
-        let head = variant.head.decode(&*serializer, &place).await?.clone();
-        Ok(Self {
-            client,
-            storage,
-            serializer,
-            head,
-            body: vec![b'x'; body].into(),
-            dead_at: variant.dead_at,
-        })
-    }
-
-    async fn store(&self, url: String) -> Result<()> {
-        let now = SystemTime::now();
-        let (key, id) = (key(self.client, &url).await?, BodyId::random()?);
-        let place = Place::head(self.storage.namespace(), key, VariantId::ONLY, id);
-        let frame = Frame::new(self.body.clone(), Arc::clone(&self.serializer), place.frame(0, true));
-        let mut head = self.head.clone();
-        head.url = url.into();
-        // Each has bytes of its own, as it would from the origin.
-        for value in head.headers.values_mut() {
-            *value = HeaderValue::from_bytes(value.as_bytes())?;
-        }
-        let head = StoredHead::new(head, Arc::clone(&self.serializer), place);
-        let entry = Entry::new(key, VariantId::ONLY, head, now, self.dead_at);
-        let body = Body::Inline(InlineBody { id, frame, len: self.body.len() as u64 });
-        let resource = self.storage.lookup(&key, now).await?;
-        match self.storage.commit(resource.ticket(), entry, Change::Put(body), now).await? {
-            Committed::Stored { .. } => Ok(()),
-            refused => Err(format!("not stored: {refused:?}").into()),
-        }
-    }
-}
-
-/// Under what the client keeps an answer.
-async fn key(client: &CachedClient, url: &str) -> Result<CacheKey> {
-    let response = client.get(url).only_if_cached().send().await?;
-    Ok(response.cache_info().and_then(|info| info.key).ok_or("no key")?)
 }
 
 async fn variants(
@@ -161,7 +105,9 @@ async fn variants(
             check(response.bytes().await?.len(), body)?;
         }
         let hits = Hits { client: client.clone(), urls: Arc::from([url]), body };
-        measured(&scale.common, origin, store, hits, ("scale, variants", variants.into()), report).await?;
+        let setting = Setting::new("scale, variants", store, body, 1);
+        let subjects = [Subject::new("ours", hits)];
+        measured(&scale.common, origin, setting, &subjects, variants.into(), report).await?;
     }
     Ok(())
 }
@@ -173,21 +119,20 @@ fn item(origin: &Origin, number: u64, body: usize) -> String {
 async fn measured(
     common: &Common,
     origin: &Origin,
-    store: &Store,
-    hits: Hits,
-    (case, count): (&'static str, u64),
+    setting: Setting,
+    subjects: &[Subject],
+    count: u64,
     report: &mut Report,
 ) -> Result<()> {
-    let body = hits.body;
     let before = origin.asked();
-    let subjects = [Subject::new("ours", hits)];
     for concurrency in common.callers(1) {
-        eprintln!("{case}, {store}, {count}, {concurrency} at once");
-        let mut measured = compare(&subjects, plan(common, concurrency)).await?;
+        let setting = Setting { concurrency, ..setting.clone() };
+        eprintln!("{}, {}, {count}, {concurrency} at once", setting.case, setting.storage);
+        let mut measured = compare(subjects, plan(common, concurrency)).await?;
         for one in &mut measured {
             one.extra.insert("count", count as f64);
         }
-        report.add(&Setting::new(case, store, body, concurrency), &measured)?;
+        report.add(&setting, &measured)?;
     }
     origin.unasked_since(before)
 }

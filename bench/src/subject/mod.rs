@@ -1,6 +1,7 @@
 //! What is measured.
 
 pub(crate) mod assemble;
+pub(crate) mod copies;
 pub(crate) mod floor;
 pub(crate) mod get;
 pub(crate) mod minimal;

@@ -1,14 +1,16 @@
-//! The consistent `Query` of `DynamoDbStorage`'s lookup; raw, a `GetItem` of the item that holds the body.
+//! The consistent `Query` of `DynamoDbStorage`'s lookup, and the `BatchGetItem` of its frames; raw, a `GetItem` of the item that holds the body.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Credentials;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use bytes::Bytes;
+use client_reqwest::cache_api::BodyId;
 
-use super::{Read, Stored};
+use super::{Read, ReadFrames, Stored};
 use crate::Result;
 
 type Item = HashMap<String, AttributeValue>;
@@ -70,6 +72,30 @@ impl Read for Raw {
         let get = self.table.client.get_item().table_name(&self.table.name).set_key(Some(self.key.clone()));
         let item = get.send().await?.item.ok_or("the item has gone")?;
         largest(item).ok_or_else(|| "no body in the item".into())
+    }
+}
+
+pub(super) struct Frames {
+    table: Table,
+    body: String,
+}
+
+pub(super) async fn frames(stored: Stored<'_>, body: &BodyId) -> Result<Frames> {
+    let body = format!("http-cache:1:{}:f:{body}", stored.namespace);
+    Ok(Frames { table: Table::of(stored).await?, body })
+}
+
+impl ReadFrames for Frames {
+    async fn frames(&self, range: Range<u32>) -> Result<usize> {
+        let keys = range.map(|number| {
+            let partition = AttributeValue::S(format!("{}:{number}", self.body));
+            Item::from([("pk".to_owned(), partition), ("sk".to_owned(), AttributeValue::S("-".to_owned()))])
+        });
+        let asked =
+            KeysAndAttributes::builder().set_keys(Some(keys.collect())).consistent_read(true).build()?;
+        let answer = self.table.client.batch_get_item().request_items(&self.table.name, asked).send().await?;
+        let items = answer.responses.into_iter().flatten().flat_map(|(_, items)| items);
+        Ok(items.filter_map(largest).map(|bytes| bytes.len()).sum())
     }
 }
 

@@ -85,6 +85,16 @@ pub(crate) async fn of(stored: Stored<'_>, assembly: &Assembly) -> Result<Vec<Su
 #[allow(unused_variables, reason = "without any store but memory")]
 pub(crate) async fn stream(stored: Stored<'_>, body: &StoredBody) -> Result<Option<(Duration, usize)>> {
     match stored.store.scheme() {
+        #[cfg(feature = "dynamodb")]
+        "dynamodb" => all(&dynamodb::frames(stored, &body.id).await?, body.frames).await.map(Some),
+        #[cfg(feature = "mongo")]
+        "mongodb" | "mongodb+srv" => {
+            all(&mongo::frames(stored, &body.id).await?, body.frames).await.map(Some)
+        }
+        #[cfg(feature = "object-store")]
+        "s3" | "gs" | "az" | "file" => {
+            all(&object_store::frames(stored, &body.id).await?, body.frames).await.map(Some)
+        }
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => all(&postgres::frames(stored, &body.id)?, body.frames).await.map(Some),
         #[cfg(feature = "redis")]

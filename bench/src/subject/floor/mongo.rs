@@ -1,12 +1,15 @@
-//! The `find` of `MongoStorage`'s lookup; raw, a `find` of a document with the same bytes, without a read concern.
+//! The `find` of `MongoStorage`'s lookup, and that of its frames; raw, a `find` of a document with the same bytes, without a read concern.
+
+use std::ops::Range;
 
 use bytes::Bytes;
-use client_reqwest::cache_api::INLINE_MAX;
+use client_reqwest::cache_api::{BodyId, INLINE_MAX};
+use futures_util::TryStreamExt as _;
 use mongodb::bson::{Binary, Document, RawDocumentBuf, doc, spec::BinarySubtype};
 use mongodb::options::{CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Collection};
 
-use super::{Read, Stored};
+use super::{Read, ReadFrames, Stored};
 use crate::Result;
 
 /// The parameters of the URL that are ours: the driver refuses them.
@@ -28,12 +31,7 @@ pub(super) struct Find {
 }
 
 pub(super) async fn lookup(stored: Stored<'_>) -> Result<Find> {
-    let prefix = stored.store.parameter("prefix").unwrap_or_else(|| "http_cache".to_owned());
-    let options = CollectionOptions::builder()
-        .selection_criteria(SelectionCriteria::from(ReadPreference::Primary))
-        .read_concern(ReadConcern::majority())
-        .build();
-    let collection = database(stored).await?.collection_with_options(&format!("{prefix}.resources"), options);
+    let collection = collection(stored, "resources").await?;
     let find = Find { collection, id: format!("{}:{}", stored.namespace, stored.key) };
     find.read().await?;
     Ok(find)
@@ -55,6 +53,35 @@ impl Read for Find {
         let found = self.collection.find_one(doc! { "_id": &self.id }).await?;
         Ok(found.ok_or("the entry is not in MongoDB")?.into_bytes().into())
     }
+}
+
+pub(super) struct Frames {
+    collection: Collection<RawDocumentBuf>,
+    body: String,
+}
+
+pub(super) async fn frames(stored: Stored<'_>, body: &BodyId) -> Result<Frames> {
+    let body = format!("{}:{body}", stored.namespace);
+    Ok(Frames { collection: collection(stored, "frames").await?, body })
+}
+
+impl ReadFrames for Frames {
+    async fn frames(&self, range: Range<u32>) -> Result<usize> {
+        let names: Vec<_> = range.map(|number| format!("{}:{number:08x}", self.body)).collect();
+        let find = self.collection.find(doc! { "b": &self.body, "_id": { "$in": names } });
+        let found: Vec<_> = find.sort(doc! { "_id": 1 }).await?.try_collect().await?;
+        Ok(found.iter().map(|frame| frame.as_bytes().len()).sum())
+    }
+}
+
+/// A collection, with the options of `MongoStorage`.
+async fn collection(stored: Stored<'_>, name: &str) -> Result<Collection<RawDocumentBuf>> {
+    let prefix = stored.store.parameter("prefix").unwrap_or_else(|| "http_cache".to_owned());
+    let options = CollectionOptions::builder()
+        .selection_criteria(SelectionCriteria::from(ReadPreference::Primary))
+        .read_concern(ReadConcern::majority())
+        .build();
+    Ok(database(stored).await?.collection_with_options(&format!("{prefix}.{name}"), options))
 }
 
 async fn database(stored: Stored<'_>) -> Result<mongodb::Database> {

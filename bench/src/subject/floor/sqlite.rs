@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use client_reqwest::cache_api::{BodyId, FRAME_SIZE, INLINE_MAX, MAX_VARIANTS};
+use client_reqwest::cache_api::{BodyId, FRAME_SIZE, INLINE_MAX};
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
@@ -41,7 +41,6 @@ impl Read for Lookup {
             .bind(self.namespace.clone())
             .bind(self.key.clone())
             .bind(nanos())
-            .bind(i64::try_from(MAX_VARIANTS)?)
             .bind(1024_i64 * 1024)
             .bind(i64::try_from(2 * INLINE_MAX + 4096)?);
         let row = first(&mut connection, query).await?;
