@@ -110,9 +110,10 @@ async fn spawn(store: &Store, url: &str, body: usize, passes: &[Pass]) -> Result
     for pass in passes {
         command.args(["--pass", &format!("{pass:?}").to_lowercase()]);
     }
-    let output = command.kill_on_drop(true).stderr(std::process::Stdio::inherit()).output().await?;
+    let output = command.kill_on_drop(true).output().await?;
     if !output.status.success() {
-        return Err(format!("a process for {passes:?} failed").into());
+        let why = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("a process for {passes:?} failed: {}", why.trim()).into());
     }
     output
         .stdout
