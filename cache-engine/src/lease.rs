@@ -31,7 +31,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Who paused for so long hears of what is stored, where the store has events: that takes a subscription, and most fetches are
+/// Who is to pause for so long hears of what is stored, where the store has events: that takes a subscription, and most fetches are
 /// over sooner.
 const LONG_PAUSE: Duration = Duration::from_millis(40);
 

@@ -250,7 +250,7 @@ async fn without_its_events_a_store_is_asked_from_time_to_time() {
 #[tokio::test(start_paused = true)]
 async fn short_waits_subscribe_to_nothing() {
     let storage = TellsOfCommits::new(memory());
-    told(&storage, Duration::from_millis(20)).lags().await;
+    told(&storage, Duration::from_millis(10)).lags().await;
     assert_eq!(storage.ability.subscriptions(), 0);
 }
 
