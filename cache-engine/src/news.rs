@@ -13,7 +13,6 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
-use tracing::Instrument as _;
 
 /// A channel that was silent for longer than that is taken for lost.
 const SILENCE: Duration = HEARTBEAT.saturating_mul(2);
@@ -59,7 +58,8 @@ impl News {
         let mut board = self.lock();
         if board.listener.as_ref().is_none_or(AbortOnDropHandle::is_finished) {
             let listening = listen(Arc::downgrade(&self.0), Arc::clone(storage));
-            board.listener = Some(AbortOnDropHandle::new(tokio::spawn(listening.in_current_span())));
+            // In no request's span: it outlives them.
+            board.listener = Some(AbortOnDropHandle::new(tokio::spawn(listening)));
         }
         let waits = board.waits.entry(key).or_default();
         waits.count += 1;

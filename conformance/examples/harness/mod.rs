@@ -46,7 +46,8 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) async fn open(storage: &str, prefix: &str) -> Result<Self> {
-        if storage.contains("namespace=") {
+        let query = storage.split_once('?').map_or("", |(_, query)| query);
+        if query.split('&').any(|pair| pair.starts_with("namespace=")) {
             return Err("--storage: leave `namespace` out, each run has one of its own".into());
         }
         let separator = if storage.contains('?') { '&' } else { '?' };

@@ -1,4 +1,5 @@
-//! The consistent `Query` of `DynamoDbStorage`'s lookup, and the `BatchGetItem` of its frames; raw, a `GetItem` of the item that holds the body.
+//! The consistent `Query` of `DynamoDbStorage`'s lookup, and the `BatchGetItem` of its frames; raw, a `GetItem` of the
+//! item that holds the body.
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -1,4 +1,5 @@
-//! The `find` of `MongoStorage`'s lookup, and that of its frames; raw, a `find` of a document with the same bytes, without a read concern.
+//! The `find` of `MongoStorage`'s lookup, and that of its frames; raw, a `find` of a document with the same bytes,
+//! without a read concern.
 
 use std::ops::Range;
 

@@ -1,4 +1,5 @@
-//! The `GET` of `ObjectStoreStorage`'s lookup, and those of its frames. Raw, the same of another object with the same bytes.
+//! The `GET` of `ObjectStoreStorage`'s lookup, and those of its frames. Raw, the same of another object with the same
+//! bytes.
 
 use std::ops::Range;
 
