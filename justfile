@@ -28,7 +28,7 @@ typos:
 lint:
     scripts/gate lint
 
-# clippy without a warning, each crate with each feature alone and with none.
+# clippy without a warning, each crate with none of its features and with each alone that changes its code.
 features:
     scripts/gate features
 

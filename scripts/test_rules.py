@@ -6,6 +6,7 @@ import unittest
 from pathlib import Path
 
 import dependency_rules
+import list_features
 import workspace_rules
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,6 +204,26 @@ class DependencyRules(unittest.TestCase):
         here, there = {**good, "source": None}, {**good, "source": "git+https://git.test/good"}
         self.assertEqual(len(list(dependency_rules.sources([here, there]))), 1)
         self.assertEqual(list(dependency_rules.rust_versions([{**ring, "rust_version": "1.94.0"}], "1.94")), [])
+
+
+class Features(unittest.TestCase):
+    def test_what_is_only_passed_on_is_checked_where_it_goes(self):
+        packages = [
+            {"name": "api", "features": {"default": [], "json": ["dep:json"], "named": []}},
+            {"name": "client", "features": {
+                "default": ["named", "passed"], "all": ["passed", "both"], "named": ["api/json"], "passed": ["api/json"],
+                "both": ["api/json", "api/named"], "theirs": ["reqwest/json"], "weak": ["api?/json"],
+                "optional": ["dep:api"], "mixed": ["passed", "theirs"]}},
+        ]
+        listed = list(list_features.pairs(packages, lambda package: {"named"}))
+        self.assertEqual([feature for name, feature in listed if name == "api"], ["-", "json", "named"])
+        self.assertEqual([feature for name, feature in listed if name == "client"],
+                         ["-", "default", "mixed", "named", "optional", "theirs", "weak"])
+
+    def test_sources_name_features(self):
+        client = {"manifest_path": str(ROOT / "client-reqwest/Cargo.toml")}
+        self.assertIn("sqlite", list_features.named(client))
+        self.assertNotIn("charset", list_features.named(client))
 
 
 class Recipes(unittest.TestCase):

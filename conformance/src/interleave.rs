@@ -47,8 +47,10 @@ pub(crate) async fn under_way(
     round: u64,
 ) -> Outcome<(Draft, Pending)> {
     let key = bench.key(bench.seed());
-    let name = format!("tag-{}", bench.seed());
-    let mut draft = bench.draft(key).tags(&[tag(&name), tag("common")]);
+    let number = bench.seed();
+    // One tag of its own, one of some others: not of all, since a purge may look at all that ever had the tag.
+    let tags = [tag(&format!("tag-{number}")), tag(&format!("common-{}", number / 32))];
+    let mut draft = bench.draft(key).tags(&tags);
     draft.stored = round % 2 == 1;
     match before {
         Before::Nothing => {}

@@ -1,6 +1,6 @@
 //! A future dropped at any await leaves the variant whole or absent, and the storage at work.
 
-use cache_api::{BodyId, CacheKey, Committed, FRAME_SIZE, Filter, Refusal, TagDigest};
+use cache_api::{BodyId, CacheKey, Committed, FRAME_SIZE, Filter, Refusal};
 use futures_util::{StreamExt, future::BoxFuture};
 
 use crate::{
@@ -199,40 +199,43 @@ async fn removal(bench: Bench) -> Outcome {
 }
 
 async fn purge(bench: Bench) -> Outcome {
-    let tags = [tag("a")];
-    removals(
-        bench,
-        |store| Box::pin(async move { store.tags()?.purge(&[tag("a")], store.now()).await.context("purge") }),
-        &tags,
-    )
+    // A tag for each time: a purge may look at all that ever had it.
+    let drafts = |bench: &Bench, polls| {
+        let tags = [tag(&format!("after-{polls}"))];
+        (0..4).map(|_| bench.draft(bench.key(bench.seed())).tags(&tags)).collect()
+    };
+    removals(bench, drafts, |store, drafts| {
+        Box::pin(async move {
+            let tags = drafts.first().map_or(&[][..], |draft| &draft.tags);
+            store.tags()?.purge(tags, store.now()).await.context("purge")
+        })
+    })
     .await
 }
 
 async fn clear(bench: Bench) -> Outcome {
-    removals(
-        bench,
-        |store| Box::pin(async move { store.listing()?.clear(store.now()).await.context("clear") }),
-        &[],
-    )
+    // The same resources each time: it looks at all that ever were.
+    let drafts = |bench: &Bench, _| (0..4).map(|number| bench.draft(bench.key(number))).collect();
+    removals(bench, drafts, |store, _| {
+        Box::pin(async move { store.listing()?.clear(store.now()).await.context("clear") })
+    })
     .await
 }
 
 /// A removal of several resources that is cut off may have removed some, and each of them whole.
 async fn removals(
     bench: Bench,
-    remove: impl for<'a> Fn(&'a Store) -> BoxFuture<'a, Outcome<u64>>,
-    tags: &[TagDigest],
+    drafts: impl Fn(&Bench, u32) -> Vec<Draft>,
+    remove: impl for<'a> Fn(&'a Store, &'a [Draft]) -> BoxFuture<'a, Outcome<u64>>,
 ) -> Outcome {
     let store = bench.open().await?;
     for polls in 0..MAX_POLLS {
-        let mut drafts = Vec::new();
-        for number in 0..4 {
-            let mut draft = bench.draft(bench.key(bench.seed())).tags(tags);
+        let mut drafts = drafts(&bench, polls);
+        for (number, draft) in drafts.iter_mut().enumerate() {
             draft.stored = number % 2 == 1;
-            store.put_at_last(&draft).await?;
-            drafts.push(draft);
+            store.put_at_last(draft).await?;
         }
-        let ended = cut_off(remove(&store), polls).await.transpose()?.is_some();
+        let ended = cut_off(remove(&store, &drafts), polls).await.transpose()?.is_some();
         for draft in &drafts {
             if ended {
                 store.absent(&draft.key, "a removal that was acknowledged").await?;
@@ -243,7 +246,7 @@ async fn removals(
             break;
         }
         // A removal that is sent again comes through.
-        remove(&store).await?;
+        remove(&store, &drafts).await?;
     }
     Ok(())
 }
