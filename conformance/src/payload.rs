@@ -1,4 +1,4 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use cache_api::FRAME_SIZE;
 
 /// A body's content, made again whenever it is needed: nothing of a large body is kept.
@@ -31,17 +31,9 @@ impl Payload {
         let start = u64::from(index).saturating_mul(FRAME_SIZE as u64);
         let len = self.len.saturating_sub(start).min(FRAME_SIZE as u64);
         let len = usize::try_from(len).unwrap_or(FRAME_SIZE);
-        let mut bytes = BytesMut::with_capacity(len.saturating_add(8));
-        // Xorshift: never 0 from a seed that is not.
-        let mut state = (self.seed ^ (u64::from(index) << 40)).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        while bytes.len() < len {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            bytes.put_u64_le(state);
-        }
-        bytes.truncate(len);
-        bytes.freeze()
+        let mut bytes = vec![0; len];
+        fastrand::Rng::with_seed(self.seed ^ (u64::from(index) << 40)).fill(&mut bytes);
+        bytes.into()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use cache_api::FRAME_SIZE;
 use http::HeaderValue;
+use memchr::memmem::Finder;
 
 use crate::{
     bench::{Bench, tag, variant},
@@ -32,8 +33,8 @@ impl Trace {
     /// Whether it is there, as bytes or as hex.
     pub(super) fn lies_in(&self, dump: &[Vec<u8>]) -> bool {
         let hex: String = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let found = |value: &[u8], what: &[u8]| value.windows(what.len()).any(|window| window == what);
-        dump.iter().any(|value| found(value, &self.bytes) || found(value, hex.as_bytes()))
+        let (bytes, hex) = (Finder::new(&self.bytes), Finder::new(&hex));
+        dump.iter().any(|value| bytes.find(value).is_some() || hex.find(value).is_some())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
+use memchr::memmem;
 
 use super::{
     Plan, cases,
@@ -28,8 +29,8 @@ async fn no_plaintext(plan: &Plan) -> Outcome {
     for (place, item) in items {
         let bytes = item.encode(plan, &place).await?;
         for piece in secret.as_bytes().windows(PIECE) {
-            let found = bytes.windows(PIECE).any(|stored| stored == piece);
-            ensure!(!found, "{:?}: a part of the content stands in what is stored", place.part);
+            let found = memmem::find(&bytes, piece);
+            ensure!(found.is_none(), "{:?}: a part of the content stands in what is stored", place.part);
         }
     }
     Ok(())
