@@ -12,10 +12,11 @@ import subprocess
 NAMED = re.compile(r'feature\s*=\s*"([^"]+)"')
 
 
-def named(package):
+def named(package, folders=("src",), how=NAMED):
     """The features that the crate's own sources name."""
-    sources = pathlib.Path(package["manifest_path"]).parent / "src"
-    return {name for file in sources.rglob("*.rs") for name in NAMED.findall(file.read_text())}
+    crate = pathlib.Path(package["manifest_path"]).parent
+    files = (file for folder in folders for file in (crate / folder).rglob("*.rs"))
+    return {name for file in files for name in how.findall(file.read_text())}
 
 
 def passed_on(feature, features, named_here, ours):

@@ -86,6 +86,15 @@ class WorkspaceRules(unittest.TestCase):
         self.assertEqual(len(faults), 1, faults)
         self.assertIn("`b`", faults[0])
 
+    def test_a_feature_that_no_test_is_built_with_fails(self):
+        packages = [{"id": "path+client#0.1.0", "name": "client", "features": {"on": [], "off": [], "only-passed-on": ["api/x"]}}]
+        nodes = [{"id": "path+client#0.1.0", "features": ["on"]}, {"id": "other", "features": []}]
+        self.assertEqual(list(workspace_rules.linted(packages, nodes, lambda package: {"on", "another-crate's"})), [])
+        faults = list(workspace_rules.linted(packages, nodes, lambda package: {"on", "off"}))
+        self.assertEqual(len(faults), 1)
+        self.assertIn("`off`", faults[0])
+        self.assertEqual(workspace_rules.WANTED.findall('cfg(all(feature = "x", not(feature = "y")))'), ["x"])
+
     def test_manifests_that_lack_something_fail(self):
         inherited = {"lints": {"workspace": True}}
         self.assertEqual(list(workspace_rules.manifests([API], lambda _: inherited)), [])

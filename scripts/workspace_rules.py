@@ -13,6 +13,8 @@ import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from list_features import named
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Which workspace crates a crate may depend on, by normal and build dependencies. Development dependencies are
@@ -33,6 +35,10 @@ HOUSE = {
 
 # What every backend's folder has, so that knowing one is knowing all.
 BACKEND_FILES = ["README.md", "src/lib.rs", "src/config.rs", "src/storage.rs", "tests/conformance.rs"]
+
+# Where a crate has Rust, and how it names a feature with which it has more.
+RUST = ["src", "tests", "examples", "benches"]
+WANTED = re.compile(r'(?<!not\()feature\s*=\s*"([^"]+)"')
 
 # Folders whose pages are not ours.
 BUILT = {".git", "book", "node_modules", "target"}
@@ -90,6 +96,15 @@ def features(packages, readmes_of):
             for feature in package["features"]:
                 if feature != "default" and f"`{feature}`" not in readme:
                     yield f"{package['name']}: the feature `{feature}` is not in the table of {file}"
+
+
+def linted(packages, nodes, named):
+    """Each feature that a crate's Rust wants is on when the tests of the workspace are built: CI lints what they are built from."""
+    built = {node["id"]: set(node["features"]) for node in nodes}
+    for package in packages:
+        for feature in sorted(named(package) & set(package["features"]) - built[package["id"]]):
+            yield (f"{package['name']}: what needs the feature `{feature}` is not built for the tests, and so not linted; "
+                   "turn it on in a development dependency")
 
 
 def manifests(packages, manifest_of):
@@ -222,13 +237,18 @@ def traps(text, read):
 
 def main():
     metadata = subprocess.run(
-        ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"],
+        ["cargo", "metadata", "--locked", "--format-version", "1"],
         cwd=ROOT, check=True, stdout=subprocess.PIPE,
     )
-    packages = json.loads(metadata.stdout)["packages"]
+    metadata = json.loads(metadata.stdout)
+    packages = [package for package in metadata["packages"] if package["id"] in metadata["workspace_members"]]
 
     def manifest(package):
         return tomllib.loads(Path(package["manifest_path"]).read_text(encoding="utf-8"))
+
+    def wanted(package):
+        required = {feature for target in package["targets"] for feature in target.get("required-features", [])}
+        return required | named(package, RUST, WANTED)
 
     def readmes(package):
         readme = Path(package["manifest_path"]).with_name("README.md")
@@ -241,6 +261,7 @@ def main():
         *direction(packages),
         *versions(packages),
         *features(packages, readmes),
+        *linted(packages, metadata["resolve"]["nodes"], wanted),
         *manifests(packages, manifest),
     ]
     for package in packages:
