@@ -98,11 +98,11 @@ def features(packages, readmes_of):
                     yield f"{package['name']}: the feature `{feature}` is not in the table of {file}"
 
 
-def linted(packages, nodes, named):
+def linted(packages, nodes, wanted):
     """Each feature that a crate's Rust wants is on when the tests of the workspace are built: CI lints what they are built from."""
     built = {node["id"]: set(node["features"]) for node in nodes}
     for package in packages:
-        for feature in sorted(named(package) & set(package["features"]) - built[package["id"]]):
+        for feature in sorted(wanted(package) & set(package["features"]) - built[package["id"]]):
             yield (f"{package['name']}: what needs the feature `{feature}` is not built for the tests, and so not linted; "
                    "turn it on in a development dependency")
 
